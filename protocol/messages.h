@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control protocol's messages as plain structs; control.capnp says in prose who sends which, when, and what may follow.
+// encode/decode are in codec.h. Every decoded message has passed the codec's size and range checks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/kv_geometry.h"
+#include "protocol/sampling_params.h"
+#include "runtime/actor/actor_ref.h"
+#include "runtime/base/result.h"
+
+namespace baton {
+
+using JobId = Id<struct JobIdTag, std::uint64_t>;
+using Epoch = std::uint32_t;  // attempt number of a job; a worker's output under an old epoch is dropped
+
+inline constexpr std::uint32_t kProtocolMin = 1;
+inline constexpr std::uint32_t kProtocolMax = 1;
+
+enum class Role : std::uint8_t { kPrefill = 0, kDecode = 1, kBoth = 2 };
+enum class WorkerState : std::uint8_t { kJoining = 0, kReady = 1, kDraining = 2, kLost = 3 };
+
+// ---- membership -------------------------------------------------------------------------------------------------
+
+struct WorkerHello {
+  static constexpr std::uint16_t kKind = 1;
+  std::uint32_t protocol_min = kProtocolMin;
+  std::uint32_t protocol_max = kProtocolMax;
+  std::string name;  // "prefill-0"
+  std::string pool;
+  Role role = Role::kBoth;
+  std::uint32_t pid = 0;
+  std::string control_address;  // where peers dial this worker
+  std::string data_address;     // opaque, of its data plane
+  std::uint64_t model_hash = 0;
+  std::string model_name;
+  KvGeometry geometry;
+  std::uint64_t numerics_fingerprint = 0;
+  std::uint32_t vocab_size = 0;
+  std::uint32_t max_model_len = 0;
+  std::uint32_t blocks_total = 0;
+  std::uint32_t max_num_seqs = 0;
+  std::uint32_t max_num_batched_tokens = 0;
+};
+struct EdgeHello {
+  static constexpr std::uint16_t kKind = 2;
+  std::uint32_t protocol_min = kProtocolMin;
+  std::uint32_t protocol_max = kProtocolMax;
+  std::string name;
+  std::string control_address;
+  std::uint64_t model_hash = 0;  // of the model whose tokenizer it uses
+};
+struct JoinAccepted {
+  static constexpr std::uint16_t kKind = 3;
+  std::uint32_t protocol = kProtocolMax;
+  std::uint64_t heartbeat_interval_ns = 0;
+  std::uint32_t heartbeat_miss = 0;
+};
+struct JoinRefused {
+  static constexpr std::uint16_t kKind = 4;
+  ErrorCode code = ErrorCode::kIncompatible;
+  std::string message;
+};
+struct PeerCard {
+  ActorRef actor;
+  std::string name;
+  std::string control_address;
+  std::string data_address;  // empty for edges
+};
+struct PeersJoined {
+  static constexpr std::uint16_t kKind = 5;
+  std::vector<PeerCard> peers;
+};
+struct PeerLeft {
+  static constexpr std::uint16_t kKind = 6;
+  ActorRef actor;
+  std::string reason;
+};
+struct Heartbeat {
+  static constexpr std::uint16_t kKind = 7;
+  std::uint64_t progress = 0;  // engine steps finished; alive but stuck is seen by it standing still
+  std::uint32_t running = 0;
+  std::uint32_t waiting = 0;
+  std::uint32_t blocks_free = 0;
+  std::uint64_t kv_bytes_sent = 0;
+  std::uint64_t kv_bytes_received = 0;
+  std::uint64_t prompt_tokens_computed = 0;
+  std::uint64_t tokens_generated = 0;
+};
+struct HeartbeatAck {
+  static constexpr std::uint16_t kKind = 8;
+};
+
+// ---- a job, inside the cluster -----------------------------------------------------------------------------------
+
+struct AdmitJob {
+  static constexpr std::uint16_t kKind = 16;
+  JobId job;
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+  bool seed_given = false;
+  std::uint64_t time_limit_ns = 0;
+};
+struct JobAdmitted {
+  static constexpr std::uint16_t kKind = 17;
+  JobId job;
+  std::uint64_t seed = 0;
+};
+// Placed on workers: names for the client's summary. Sent at each (re)dispatch.
+struct JobPlaced {
+  static constexpr std::uint16_t kKind = 18;
+  JobId job;
+  Epoch epoch = 0;
+  std::string prefill_worker;
+  std::string decode_worker;
+};
+struct JobFailed {
+  static constexpr std::uint16_t kKind = 19;
+  JobId job;
+  Epoch epoch = 0;  // 0: not tied to an attempt
+  ErrorCode code = ErrorCode::kInternal;
+  std::string message;
+};
+struct CancelJob {
+  static constexpr std::uint16_t kKind = 20;
+  JobId job;
+  Epoch epoch = 0;  // workers drop the job up to and including this epoch and leave a tombstone
+};
+struct StartPrefill {
+  static constexpr std::uint16_t kKind = 21;
+  JobId job;
+  Epoch epoch = 0;
+  ActorRef edge;
+  ActorRef decode;  // invalid: decode here too (role both), or nothing follows the first token
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+};
+struct StartDecode {
+  static constexpr std::uint16_t kKind = 22;
+  JobId job;
+  Epoch epoch = 0;
+  ActorRef edge;
+  ActorRef prefill;
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+};
+
+struct TokenItem {
+  JobId job;
+  Epoch epoch = 0;
+  std::uint32_t index = 0;  // 0 for the first generated token
+  TokenId token = 0;
+  float logprob = 0.0F;
+};
+struct JobFinish {
+  JobId job;
+  Epoch epoch = 0;
+  FinishReason reason = FinishReason::kNone;
+  std::uint32_t tokens = 0;  // generated in all; the stream is complete once that many positions arrived
+  std::uint64_t kv_bytes_moved = 0;
+  std::string transport;  // empty: no transfer
+};
+struct JobRelease {
+  JobId job;
+  Epoch epoch = 0;
+};
+// One per engine step and destination. To an edge: its own jobs. To the coordinator: everything.
+struct TokenBatch {
+  static constexpr std::uint16_t kKind = 23;
+  std::vector<TokenItem> tokens;
+  std::vector<JobFinish> finished;
+  std::vector<JobRelease> released;  // coordinator only: this worker holds nothing of the job any more
+};
+
+// ---- KV ------------------------------------------------------------------------------------------------------------
+
+// Names one block's content at its source. A mismatch anywhere is a miss, never data.
+struct KvHandle {
+  NodeId worker;
+  Incarnation incarnation;
+  std::uint32_t group = 0;
+  std::uint32_t block = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t tokens = 0;
+  std::uint64_t digest = 0;
+};
+// Decode -> prefill: these blocks of mine, in order, await the prompt's KV.
+struct Grant {
+  static constexpr std::uint16_t kKind = 32;
+  TransferId transfer;
+  JobId job;
+  Epoch epoch = 0;
+  std::uint32_t group = 0;
+  std::vector<std::uint32_t> blocks;
+  std::uint64_t time_limit_ns = 0;
+};
+// Prefill -> decode: what was pushed, block by logical block from `first_block` on. The last one carries the first token.
+struct KvHandoff {
+  static constexpr std::uint16_t kKind = 33;
+  TransferId transfer;
+  JobId job;
+  Epoch epoch = 0;
+  std::uint32_t first_block = 0;
+  std::vector<KvHandle> handles;
+  bool last = false;
+  TokenId first_token = 0;
+};
+// Decode -> prefill: ends the source lease. Not ok: the data will not be used; the blocks may go.
+struct TransferResult {
+  static constexpr std::uint16_t kKind = 34;
+  TransferId transfer;
+  JobId job;
+  Epoch epoch = 0;
+  bool ok = false;
+  std::string reason;
+};
+
+// ---- clients of the jobs socket ------------------------------------------------------------------------------------
+
+struct ClientSubmit {
+  static constexpr std::uint16_t kKind = 64;
+  std::uint64_t tag = 0;  // the client's own number; echoed
+  std::string id;         // wanted name; empty: the edge makes one
+  std::string prompt;
+  std::vector<TokenId> prompt_ids;  // used instead of `prompt` when not empty
+  SamplingParams sampling;
+  bool seed_given = false;
+  bool max_tokens_given = true;
+  std::uint64_t time_limit_ns = 0;  // 0: the cluster's own
+};
+struct ClientAccepted {
+  static constexpr std::uint16_t kKind = 65;
+  std::uint64_t tag = 0;
+  std::string id;
+  std::uint32_t prompt_tokens = 0;
+  std::uint64_t seed = 0;
+};
+struct ClientToken {
+  std::uint32_t index = 0;
+  TokenId token = 0;
+  std::string text;
+};
+struct ClientTokens {
+  static constexpr std::uint16_t kKind = 66;
+  std::uint64_t tag = 0;
+  std::vector<ClientToken> tokens;
+};
+struct ClientDone {
+  static constexpr std::uint16_t kKind = 67;
+  std::uint64_t tag = 0;
+  FinishReason reason = FinishReason::kNone;
+  std::string tail;  // text held back until now
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t completion_tokens = 0;
+  std::uint64_t queue_ns = 0;  // admission to placement
+  std::uint64_t ttft_ns = 0;   // submission to first token, at the edge
+  std::uint64_t total_ns = 0;
+  std::string prefill_worker;
+  std::string decode_worker;
+  std::uint64_t kv_bytes_moved = 0;
+  std::string transport;
+};
+struct ClientError {
+  static constexpr std::uint16_t kKind = 68;
+  std::uint64_t tag = 0;
+  ErrorCode code = ErrorCode::kInternal;
+  std::string message;
+};
+struct ClientCancel {
+  static constexpr std::uint16_t kKind = 69;
+  std::uint64_t tag = 0;
+  std::string id;
+};
+struct ClientCancelled {
+  static constexpr std::uint16_t kKind = 70;
+  std::uint64_t tag = 0;
+  bool found = false;
+};
+// Client -> edge -> coordinator and back; `tag` is the asker's.
+struct StatusRequest {
+  static constexpr std::uint16_t kKind = 71;
+  std::uint64_t tag = 0;
+};
+struct WorkerStatus {
+  std::string name;
+  std::string pool;
+  Role role = Role::kBoth;
+  WorkerState state = WorkerState::kJoining;
+  std::uint32_t pid = 0;
+  Heartbeat last;
+  std::uint32_t blocks_total = 0;
+};
+struct StatusReport {
+  static constexpr std::uint16_t kKind = 72;
+  std::uint64_t tag = 0;
+  std::string name;
+  std::uint32_t coordinator_pid = 0;
+  std::uint32_t jobs = 0;
+  std::string model_name;
+  std::uint32_t max_model_len = 0;
+  std::uint32_t block_tokens = 0;
+  std::vector<WorkerStatus> workers;
+};
+// Client -> edge -> coordinator -> every worker; each answers with its own account.
+struct FsckRequest {
+  static constexpr std::uint16_t kKind = 73;
+  std::uint64_t tag = 0;
+};
+struct FsckAccount {
+  std::string worker;
+  std::uint32_t blocks_total = 0;
+  std::uint32_t free = 0;
+  std::uint32_t held = 0;         // by running or waiting sequences
+  std::uint32_t leased = 0;       // sources of transfers
+  std::uint32_t quarantined = 0;  // destinations that may still be written
+  std::uint32_t sequences = 0;
+  std::uint32_t transfers = 0;
+  std::vector<std::string> problems;  // each names a block or a job
+};
+struct FsckReport {
+  static constexpr std::uint16_t kKind = 74;
+  std::uint64_t tag = 0;
+  bool complete = false;  // false: some worker has not answered in time
+  std::vector<FsckAccount> accounts;
+};
+
+}  // namespace baton

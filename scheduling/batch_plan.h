@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// BatchPlan: what one engine step computes, as plain data. One ragged batch mixes prefill chunks and decode tokens.
+// Made by the worker actor, consumed by the engine thread; owns everything it names (no pointers into the actor).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "protocol/sampling_params.h"
+
+namespace baton {
+
+using BlockId = std::uint32_t;
+
+// One sequence's share of a step: `tokens` are the inputs at positions [first_position, first_position + tokens.size()).
+// Their K and V are written through `blocks` first; attention then reads all positions up to each token's own.
+struct SequencePlan {
+  std::uint64_t sequence = 0;           // the worker's own handle; echoed in the result
+  std::uint32_t first_position = 0;
+  std::vector<TokenId> tokens;          // >= 1
+  std::vector<BlockId> blocks;          // blocks[i] holds positions [i*block_tokens, (i+1)*block_tokens); covers the step
+  bool sample = false;                  // draw the token that follows the last input (false: more chunks follow)
+  SamplingParams sampling;
+  // Logical blocks [digest_begin, digest_end) whose content is final after this step and wants a digest.
+  std::uint32_t digest_begin = 0;
+  std::uint32_t digest_end = 0;
+};
+
+struct BatchPlan {
+  std::uint64_t step = 0;
+  std::vector<SequencePlan> sequences;
+};
+
+struct SequenceResult {
+  std::uint64_t sequence = 0;
+  bool sampled = false;
+  TokenId token = 0;
+  float logprob = 0.0F;                 // natural log, of the drawn token under the unmodified distribution
+  std::vector<std::uint64_t> digests;   // of [digest_begin, digest_end)
+  std::string error;                    // not empty: this sequence failed (NaN logits); the others are unharmed
+};
+
+struct StepResult {
+  std::uint64_t step = 0;
+  std::vector<SequenceResult> sequences;  // in the plan's order
+};
+
+}  // namespace baton
