@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cap'n Proto <-> plain structs: a job inside the cluster. See control.capnp for what the messages mean.
+#include "protocol/codec.h"
+#include "protocol/codec_detail.h"
+
+namespace baton {
+namespace wire {
+
+static void put(AdmitJob::Builder b, const baton::AdmitJob& m) {
+  b.setJob(m.job.value);
+  put_numbers(b.initPrompt(size_of(m.prompt)), m.prompt);
+  put(b.initSampling(), m.sampling);
+  b.setSeedGiven(m.seed_given);
+  b.setTimeLimitNs(m.time_limit_ns);
+}
+static void get(AdmitJob::Reader r, baton::AdmitJob& m) {
+  m.job.value = r.getJob();
+  get_numbers(r.getPrompt(), m.prompt, 1048576, "prompt");
+  get(r.getSampling(), m.sampling);
+  m.seed_given = r.getSeedGiven();
+  m.time_limit_ns = r.getTimeLimitNs();
+}
+
+static void put(JobAdmitted::Builder b, const baton::JobAdmitted& m) {
+  b.setJob(m.job.value);
+  b.setSeed(m.seed);
+}
+static void get(JobAdmitted::Reader r, baton::JobAdmitted& m) {
+  m.job.value = r.getJob();
+  m.seed = r.getSeed();
+}
+
+static void put(JobPlaced::Builder b, const baton::JobPlaced& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setPrefillWorker(text_of(m.prefill_worker));
+  b.setDecodeWorker(text_of(m.decode_worker));
+}
+static void get(JobPlaced::Reader r, baton::JobPlaced& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.prefill_worker = string_of(r.getPrefillWorker(), 256, "prefill_worker");
+  m.decode_worker = string_of(r.getDecodeWorker(), 256, "decode_worker");
+}
+
+static void put(JobFailed::Builder b, const baton::JobFailed& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setCode(static_cast<std::uint16_t>(m.code));
+  b.setMessage(text_of(m.message));
+}
+static void get(JobFailed::Reader r, baton::JobFailed& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.code = enum_of<baton::ErrorCode>(r.getCode(), 12, "code");
+  m.message = string_of(r.getMessage(), 4096, "message");
+}
+
+static void put(CancelJob::Builder b, const baton::CancelJob& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+}
+static void get(CancelJob::Reader r, baton::CancelJob& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+}
+
+static void put(StartPrefill::Builder b, const baton::StartPrefill& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  put(b.initEdge(), m.edge);
+  put(b.initDecode(), m.decode);
+  put_numbers(b.initPrompt(size_of(m.prompt)), m.prompt);
+  put(b.initSampling(), m.sampling);
+}
+static void get(StartPrefill::Reader r, baton::StartPrefill& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  get(r.getEdge(), m.edge);
+  get(r.getDecode(), m.decode);
+  get_numbers(r.getPrompt(), m.prompt, 1048576, "prompt");
+  get(r.getSampling(), m.sampling);
+}
+
+static void put(StartDecode::Builder b, const baton::StartDecode& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  put(b.initEdge(), m.edge);
+  put(b.initPrefill(), m.prefill);
+  put_numbers(b.initPrompt(size_of(m.prompt)), m.prompt);
+  put(b.initSampling(), m.sampling);
+}
+static void get(StartDecode::Reader r, baton::StartDecode& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  get(r.getEdge(), m.edge);
+  get(r.getPrefill(), m.prefill);
+  get_numbers(r.getPrompt(), m.prompt, 1048576, "prompt");
+  get(r.getSampling(), m.sampling);
+}
+
+static void put(TokenItem::Builder b, const baton::TokenItem& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setIndex(m.index);
+  b.setToken(m.token);
+  b.setLogprob(m.logprob);
+}
+static void get(TokenItem::Reader r, baton::TokenItem& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.index = r.getIndex();
+  m.token = r.getToken();
+  m.logprob = r.getLogprob();
+}
+
+static void put(JobFinish::Builder b, const baton::JobFinish& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setReason(static_cast<std::uint8_t>(m.reason));
+  b.setTokens(m.tokens);
+  b.setKvBytesMoved(m.kv_bytes_moved);
+  b.setTransport(text_of(m.transport));
+}
+static void get(JobFinish::Reader r, baton::JobFinish& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.reason = enum_of<baton::FinishReason>(r.getReason(), 4, "reason");
+  m.tokens = r.getTokens();
+  m.kv_bytes_moved = r.getKvBytesMoved();
+  m.transport = string_of(r.getTransport(), 64, "transport");
+}
+
+static void put(JobRelease::Builder b, const baton::JobRelease& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+}
+static void get(JobRelease::Reader r, baton::JobRelease& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+}
+
+static void put(TokenBatch::Builder b, const baton::TokenBatch& m) {
+  put_list(b.initTokens(size_of(m.tokens)), m.tokens);
+  put_list(b.initFinished(size_of(m.finished)), m.finished);
+  put_list(b.initReleased(size_of(m.released)), m.released);
+}
+static void get(TokenBatch::Reader r, baton::TokenBatch& m) {
+  get_list(r.getTokens(), m.tokens, 65536, "tokens");
+  get_list(r.getFinished(), m.finished, 65536, "finished");
+  get_list(r.getReleased(), m.released, 65536, "released");
+}
+
+}  // namespace wire
+
+Payload encode(const AdmitJob& m) { return wire::encode_as<wire::AdmitJob>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, AdmitJob& m) { return wire::decode_as<wire::AdmitJob>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const JobAdmitted& m) { return wire::encode_as<wire::JobAdmitted>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, JobAdmitted& m) { return wire::decode_as<wire::JobAdmitted>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const JobPlaced& m) { return wire::encode_as<wire::JobPlaced>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, JobPlaced& m) { return wire::decode_as<wire::JobPlaced>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const JobFailed& m) { return wire::encode_as<wire::JobFailed>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, JobFailed& m) { return wire::decode_as<wire::JobFailed>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const CancelJob& m) { return wire::encode_as<wire::CancelJob>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, CancelJob& m) { return wire::decode_as<wire::CancelJob>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const StartPrefill& m) { return wire::encode_as<wire::StartPrefill>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, StartPrefill& m) { return wire::decode_as<wire::StartPrefill>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const StartDecode& m) { return wire::encode_as<wire::StartDecode>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, StartDecode& m) { return wire::decode_as<wire::StartDecode>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const TokenBatch& m) { return wire::encode_as<wire::TokenBatch>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, TokenBatch& m) { return wire::decode_as<wire::TokenBatch>(p, m, [](auto r, auto& x) { get(r, x); }); }
+
+}  // namespace baton

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cap'n Proto <-> plain structs: kv. See control.capnp for what the messages mean.
+#include "protocol/codec.h"
+#include "protocol/codec_detail.h"
+
+namespace baton {
+namespace wire {
+
+static void put(KvHandle::Builder b, const baton::KvHandle& m) {
+  b.setWorker(m.worker.value);
+  b.setIncarnation(m.incarnation.value);
+  b.setGroup(m.group);
+  b.setBlock(m.block);
+  b.setGeneration(m.generation);
+  b.setTokens(m.tokens);
+  b.setDigest(m.digest);
+}
+static void get(KvHandle::Reader r, baton::KvHandle& m) {
+  m.worker.value = r.getWorker();
+  m.incarnation.value = r.getIncarnation();
+  m.group = r.getGroup();
+  m.block = r.getBlock();
+  m.generation = r.getGeneration();
+  m.tokens = r.getTokens();
+  m.digest = r.getDigest();
+}
+
+static void put(Grant::Builder b, const baton::Grant& m) {
+  put(b.initTransfer(), m.transfer);
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setGroup(m.group);
+  put_numbers(b.initBlocks(size_of(m.blocks)), m.blocks);
+  b.setTimeLimitNs(m.time_limit_ns);
+}
+static void get(Grant::Reader r, baton::Grant& m) {
+  get(r.getTransfer(), m.transfer);
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.group = r.getGroup();
+  get_numbers(r.getBlocks(), m.blocks, 1048576, "blocks");
+  m.time_limit_ns = r.getTimeLimitNs();
+}
+
+static void put(KvHandoff::Builder b, const baton::KvHandoff& m) {
+  put(b.initTransfer(), m.transfer);
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setFirstBlock(m.first_block);
+  put_list(b.initHandles(size_of(m.handles)), m.handles);
+  b.setLast(m.last);
+  b.setFirstToken(m.first_token);
+}
+static void get(KvHandoff::Reader r, baton::KvHandoff& m) {
+  get(r.getTransfer(), m.transfer);
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.first_block = r.getFirstBlock();
+  get_list(r.getHandles(), m.handles, 1048576, "handles");
+  m.last = r.getLast();
+  m.first_token = r.getFirstToken();
+}
+
+static void put(TransferResult::Builder b, const baton::TransferResult& m) {
+  put(b.initTransfer(), m.transfer);
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setOk(m.ok);
+  b.setReason(text_of(m.reason));
+}
+static void get(TransferResult::Reader r, baton::TransferResult& m) {
+  get(r.getTransfer(), m.transfer);
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.ok = r.getOk();
+  m.reason = string_of(r.getReason(), 4096, "reason");
+}
+
+}  // namespace wire
+
+Payload encode(const Grant& m) { return wire::encode_as<wire::Grant>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, Grant& m) { return wire::decode_as<wire::Grant>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const KvHandoff& m) { return wire::encode_as<wire::KvHandoff>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, KvHandoff& m) { return wire::decode_as<wire::KvHandoff>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const TransferResult& m) { return wire::encode_as<wire::TransferResult>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, TransferResult& m) { return wire::decode_as<wire::TransferResult>(p, m, [](auto r, auto& x) { get(r, x); }); }
+
+}  // namespace baton

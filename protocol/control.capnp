@@ -1,0 +1,420 @@
+@0xb7a7e0c0ffee0301;
+# Baton's control protocol, version 1. This file is the specification; protocol/messages.h has the same as plain structs.
+#
+# Carriage. Messages travel in link frames over ZeroMQ (runtime/link/frame.h): a frame names the sender's node and life
+# (incarnation), carries a sequence number per link and an acknowledgement, and holds one or more messages {kind, bytes},
+# bytes being one of the structs below as a flat Cap'n Proto message. To one life of a peer, messages arrive in order, at
+# most once, resent until acknowledged. A new life of a peer starts afresh; frames of an earlier life are dropped (fencing).
+#
+# Versions. The hello carries the range of protocol versions a process speaks; the coordinator picks the highest common one.
+# Fields are only ever added; a field that is absent reads as zero, and zero means "as in the version before".
+#
+# Limits. A message is at most 8 MiB. Each text, list and enumeration has its own bound (codec_*.cc); a message beyond one does not
+# decode, which is a fault of the peer: it is counted and the link is dropped. Pointer traversal is limited to the message's size.
+#
+# Epochs. A job is attempted under epoch 1, 2, ...; each dispatch raises it. What a worker says about an older epoch is dropped by
+# everybody. One writer per (job, epoch, position).
+#
+# A job's life:   client          edge            coordinator        prefill           decode
+#   ClientSubmit  ------------->  AdmitJob  ------>  |                  |                 |
+#   ClientAccepted <------------  <-- JobAdmitted ---|                  |                 |
+#                                 <-- JobPlaced -----|-- StartPrefill ->|                 |
+#                                                    |-- StartDecode ------------------->  |  reserves blocks
+#                                                    |                  |<---- Grant ------|
+#   ClientTokens  <------------   <------------------------ TokenBatch -|  (first token)   |
+#                                                    |                  |== KV over UCX ==>|
+#                                                    |                  |-- KvHandoff ---->|  verifies digests
+#                                                    |                  |<- TransferResult-|
+#   ClientTokens  <------------   <------------------------------------------ TokenBatch --|  (the rest)
+#   ClientDone    <------------   (finish)           |<-- TokenBatch{released} from both --|
+#
+# Durations are nanoseconds and relative: no clock reading ever crosses the wire.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("baton::wire");
+
+# ---- Common parts ----------------------------------------------------------------------------------------
+
+struct ActorRef {
+  # The address of an actor: process, life of it, slot, tenant of the slot. Incarnation 0 only in first contact.
+  node @0 :UInt64;
+  incarnation @1 :UInt64;
+  slot @2 :UInt32;
+  generation @3 :UInt32;
+}
+
+struct TransferId {
+  # 128 random bits that name one transfer. Whoever holds them, and is the peer the receiver named, may push into it.
+  high @0 :UInt64;
+  low @1 :UInt64;
+}
+
+struct KvGeometry {
+  # Shape of a KV group's pool: [block][kv_head][layer][K|V][token][head_dim]. Equal on both ends or the pair is refused.
+  group @0 :UInt32;
+  layers @1 :UInt32;
+  kvHeads @2 :UInt32;
+  headDim @3 :UInt32;
+  blockTokens @4 :UInt32;
+  dtype @5 :UInt8;
+}
+
+struct SamplingParams {
+  # Everything besides prompt and emitted ids that a token depends on. temperature 0 is greedy; top_k 0, top_p 1, min_p 0 are off.
+  # The draw at a position is keyed by (seed, position), so any worker can continue a stream.
+  temperature @0 :Float32;
+  topK @1 :UInt32;
+  topP @2 :Float32;
+  minP @3 :Float32;
+  seed @4 :UInt64;
+  maxTokens @5 :UInt32;
+  ignoreEos @6 :Bool;
+}
+
+# ---- Membership ------------------------------------------------------------------------------------------
+
+struct WorkerHello {  # kind 1
+  # Worker -> coordinator, first message of every life of a worker. Answered by JoinAccepted or JoinRefused. Idempotent.
+  # Refused when the protocol ranges do not meet, or when model, geometry or numerics differ from those of the workers already in:
+  # a worker of another model would return wrong tokens with a success status.
+  protocolMin @0 :UInt32;
+  protocolMax @1 :UInt32;
+  name @2 :Text;
+  pool @3 :Text;
+  role @4 :UInt8;
+  pid @5 :UInt32;
+  controlAddress @6 :Text;
+  dataAddress @7 :Data;
+  modelHash @8 :UInt64;
+  modelName @9 :Text;
+  geometry @10 :KvGeometry;
+  numericsFingerprint @11 :UInt64;
+  vocabSize @12 :UInt32;
+  maxModelLen @13 :UInt32;
+  blocksTotal @14 :UInt32;
+  maxNumSeqs @15 :UInt32;
+  maxNumBatchedTokens @16 :UInt32;
+}
+
+struct EdgeHello {  # kind 2
+  # Edge -> coordinator, first message. The model hash proves that both count tokens of one vocabulary; 0 while no model is known.
+  protocolMin @0 :UInt32;
+  protocolMax @1 :UInt32;
+  name @2 :Text;
+  controlAddress @3 :Text;
+  modelHash @4 :UInt64;
+}
+
+struct JoinAccepted {  # kind 3
+  # Coordinator -> worker or edge. From now on Heartbeat is due every interval; `miss` silent intervals mean death to either side.
+  protocol @0 :UInt32;
+  heartbeatIntervalNs @1 :UInt64;
+  heartbeatMiss @2 :UInt32;
+}
+
+struct JoinRefused {  # kind 4
+  # Coordinator -> worker or edge. Final: the process logs the reason and exits non-zero.
+  code @0 :UInt16;
+  message @1 :Text;
+}
+
+struct PeerCard {
+  # How to reach one member: control address for messages, data address for KV (empty for edges).
+  actor @0 :ActorRef;
+  name @1 :Text;
+  controlAddress @2 :Text;
+  dataAddress @3 :Data;
+}
+
+struct PeersJoined {  # kind 5
+  # Coordinator -> workers and edges: after each join, the newcomers to the old members and everybody to the newcomer. Always sent
+  # before the first message that names a peer on it (links keep order).
+  peers @0 :List(PeerCard);
+}
+
+struct PeerLeft {  # kind 6
+  # Coordinator -> workers and edges: this life of a member is over. Fence it, end what depends on it.
+  actor @0 :ActorRef;
+  reason @1 :Text;
+}
+
+struct Heartbeat {  # kind 7
+  # Worker -> coordinator every interval, from the loop (never held up by a step). `progress` counts finished engine steps: running > 0
+  # with progress standing still is alive but stuck.
+  progress @0 :UInt64;
+  running @1 :UInt32;
+  waiting @2 :UInt32;
+  blocksFree @3 :UInt32;
+  kvBytesSent @4 :UInt64;
+  kvBytesReceived @5 :UInt64;
+  promptTokensComputed @6 :UInt64;
+  tokensGenerated @7 :UInt64;
+}
+
+struct HeartbeatAck {  # kind 8
+  # Coordinator -> worker. Its absence for the same time makes the worker give up its jobs and exit: a coordinator that cannot hear
+  # us has given our jobs away.
+}
+
+# ---- A job inside the cluster ----------------------------------------------------------------------------
+
+struct AdmitJob {  # kind 16
+  # Edge -> coordinator. Answered by JobAdmitted or JobFailed{epoch 0}. The edge owns the id (random 64 bits). Repeating it is harmless.
+  job @0 :UInt64;
+  prompt @1 :List(Int32);
+  sampling @2 :SamplingParams;
+  seedGiven @3 :Bool;
+  timeLimitNs @4 :UInt64;
+}
+
+struct JobAdmitted {  # kind 17
+  # Coordinator -> edge. The job will end: finished, cancelled or a typed error, within its time limit. `seed` is drawn here if none was given.
+  job @0 :UInt64;
+  seed @1 :UInt64;
+}
+
+struct JobPlaced {  # kind 18
+  # Coordinator -> edge at each dispatch. Tokens of older epochs are no longer accepted.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  prefillWorker @2 :Text;
+  decodeWorker @3 :Text;
+}
+
+struct JobFailed {  # kind 19
+  # Worker -> coordinator: this attempt is over. Coordinator -> edge: the job is over. Terminal on that link; repeats are ignored.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  code @2 :UInt16;
+  message @3 :Text;
+}
+
+struct CancelJob {  # kind 20
+  # Edge -> coordinator -> workers. May overtake or follow anything: workers keep a tombstone, so that a later Grant or KvHandoff of the
+  # same epoch is refused. Idempotent.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+}
+
+struct StartPrefill {  # kind 21
+  # Coordinator -> prefill worker. `decode` invalid: the worker keeps the sequence and decodes too. Followed by TokenBatch with index 0
+  # to edge and coordinator, and by KvHandoff once the decode worker's Grant is there. Refused (JobFailed) when it can never fit.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  edge @2 :ActorRef;
+  decode @3 :ActorRef;
+  prompt @4 :List(Int32);
+  sampling @5 :SamplingParams;
+}
+
+struct StartDecode {  # kind 22
+  # Coordinator -> decode worker, at the same time. The worker reserves blocks for the prompt and sends a Grant to `prefill`; with no
+  # room it waits. Not sent for jobs of one token.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  edge @2 :ActorRef;
+  prefill @3 :ActorRef;
+  prompt @4 :List(Int32);
+  sampling @5 :SamplingParams;
+}
+
+struct TokenItem {
+  # One generated token: index 0 is the first after the prompt. Never withdrawn; repeated only with equal content.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  index @2 :UInt32;
+  token @3 :Int32;
+  logprob @4 :Float32;
+}
+
+struct JobFinish {
+  # The attempt produced its last token; `tokens` in all. The edge is done when that many positions have arrived, by whatever way.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  reason @2 :UInt8;
+  tokens @3 :UInt32;
+  kvBytesMoved @4 :UInt64;
+  transport @5 :Text;
+}
+
+struct JobRelease {
+  # The worker holds no block, lease, grant or sequence of this attempt any more.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+}
+
+struct TokenBatch {  # kind 23
+  # Worker -> each edge (its jobs) and the coordinator (all), one per engine step: never one message per token and request.
+  tokens @0 :List(TokenItem);
+  finished @1 :List(JobFinish);
+  released @2 :List(JobRelease);
+}
+
+# ---- KV --------------------------------------------------------------------------------------------------
+
+struct KvHandle {
+  # Names the content of one block at its source. `digest` is the 64-bit sum over the rows of the first `tokens` slots of
+  # XXH3(row, seed = mix(plane, position)); the receiver recomputes it from what landed. Any difference is a miss, never data.
+  worker @0 :UInt64;
+  incarnation @1 :UInt64;
+  group @2 :UInt32;
+  block @3 :UInt32;
+  generation @4 :UInt32;
+  tokens @5 :UInt32;
+  digest @6 :UInt64;
+}
+
+struct Grant {  # kind 32
+  # Decode -> prefill: these blocks of mine, in logical order, await the prompt's KV, for so long. Prefill may merge neighbours that are
+  # neighbours on both sides. Refused by a tombstone with nothing sent: the time limit frees the blocks.
+  transfer @0 :TransferId;
+  job @1 :UInt64;
+  epoch @2 :UInt32;
+  group @3 :UInt32;
+  blocks @4 :List(UInt32);
+  timeLimitNs @5 :UInt64;
+}
+
+struct KvHandoff {  # kind 33
+  # Prefill -> decode, after each push: what the bytes on the data plane are. Bytes and handles may arrive in either order. The last one
+  # carries the first token, which decode does not emit again.
+  transfer @0 :TransferId;
+  job @1 :UInt64;
+  epoch @2 :UInt32;
+  firstBlock @3 :UInt32;
+  handles @4 :List(KvHandle);
+  last @5 :Bool;
+  firstToken @6 :Int32;
+}
+
+struct TransferResult {  # kind 34
+  # Decode -> prefill: verified or not; either way the source lease ends. The only proof of delivery there is.
+  transfer @0 :TransferId;
+  job @1 :UInt64;
+  epoch @2 :UInt32;
+  ok @3 :Bool;
+  reason @4 :Text;
+}
+
+# ---- Clients of the jobs socket --------------------------------------------------------------------------
+
+struct ClientSubmit {  # kind 64
+  # Client -> edge. Answered by ClientAccepted then ClientTokens and one ClientDone, or by ClientError, all with the client's tag.
+  tag @0 :UInt64;
+  id @1 :Text;
+  prompt @2 :Text;
+  promptIds @3 :List(Int32);
+  sampling @4 :SamplingParams;
+  seedGiven @5 :Bool;
+  maxTokensGiven @6 :Bool;
+  timeLimitNs @7 :UInt64;
+}
+
+struct ClientAccepted {  # kind 65
+  # Edge -> client: admitted under this id.
+  tag @0 :UInt64;
+  id @1 :Text;
+  promptTokens @2 :UInt32;
+  seed @3 :UInt64;
+}
+
+struct ClientToken {
+  # Text is whole UTF-8 characters; a token that completes none has an empty text.
+  index @0 :UInt32;
+  token @1 :Int32;
+  text @2 :Data;
+}
+
+struct ClientTokens {  # kind 66
+  # Edge -> client: positions in order, each once.
+  tag @0 :UInt64;
+  tokens @1 :List(ClientToken);
+}
+
+struct ClientDone {  # kind 67
+  # Edge -> client: terminal.
+  tag @0 :UInt64;
+  reason @1 :UInt8;
+  tail @2 :Data;
+  promptTokens @3 :UInt32;
+  completionTokens @4 :UInt32;
+  queueNs @5 :UInt64;
+  ttftNs @6 :UInt64;
+  totalNs @7 :UInt64;
+  prefillWorker @8 :Text;
+  decodeWorker @9 :Text;
+  kvBytesMoved @10 :UInt64;
+  transport @11 :Text;
+}
+
+struct ClientError {  # kind 68
+  # Edge -> client: terminal.
+  tag @0 :UInt64;
+  code @1 :UInt16;
+  message @2 :Text;
+}
+
+struct ClientCancel {  # kind 69
+  # Client -> edge: cancel the job of that id, whoever submitted it.
+  tag @0 :UInt64;
+  id @1 :Text;
+}
+
+struct ClientCancelled {  # kind 70
+  # Edge -> client.
+  tag @0 :UInt64;
+  found @1 :Bool;
+}
+
+struct StatusRequest {  # kind 71
+  # Client -> edge -> coordinator.
+  tag @0 :UInt64;
+}
+
+struct WorkerStatus {
+  # One worker as the coordinator sees it.
+  name @0 :Text;
+  pool @1 :Text;
+  role @2 :UInt8;
+  state @3 :UInt8;
+  pid @4 :UInt32;
+  last @5 :Heartbeat;
+  blocksTotal @6 :UInt32;
+}
+
+struct StatusReport {  # kind 72
+  # Coordinator -> edge -> client.
+  tag @0 :UInt64;
+  name @1 :Text;
+  coordinatorPid @2 :UInt32;
+  jobs @3 :UInt32;
+  modelName @4 :Text;
+  maxModelLen @5 :UInt32;
+  blockTokens @6 :UInt32;
+  workers @7 :List(WorkerStatus);
+}
+
+struct FsckRequest {  # kind 73
+  # Client -> edge -> coordinator -> workers.
+  tag @0 :UInt64;
+}
+
+struct FsckAccount {
+  # A worker's block accounts: free + held + leased + quarantined = total, or `problems` says what is wrong.
+  worker @0 :Text;
+  blocksTotal @1 :UInt32;
+  free @2 :UInt32;
+  held @3 :UInt32;
+  leased @4 :UInt32;
+  quarantined @5 :UInt32;
+  sequences @6 :UInt32;
+  transfers @7 :UInt32;
+  problems @8 :List(Text);
+}
+
+struct FsckReport {  # kind 74
+  # Workers -> coordinator (one account each), coordinator -> edge -> client (all; not complete if one stayed silent).
+  tag @0 :UInt64;
+  complete @1 :Bool;
+  accounts @2 :List(FsckAccount);
+}
