@@ -7,11 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "kernels/block_id.h"
 #include "protocol/sampling_params.h"
 
 namespace baton {
-
-using BlockId = std::uint32_t;
 
 // One sequence's share of a step: `tokens` are the inputs at positions [first_position, first_position + tokens.size()).
 // Their K and V are written through `blocks` first; attention then reads all positions up to each token's own.
