@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/oracle_engine.h"
+
+#include <cstring>
+
+#include "kvstore/digest.h"
+#include "runtime/base/check.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/random.h"
+
+namespace baton {
+namespace {
+
+std::uint64_t row_value(std::uint64_t salt, std::uint32_t position, TokenId token, std::uint64_t plane) {
+  return mix64(mix64(salt ^ plane, position), static_cast<std::uint64_t>(token) + 1);
+}
+// Position and plane enter again when a row is read, so that two rows exchanged do not cancel out.
+std::uint64_t contribution(std::uint64_t row, std::uint32_t position, std::uint64_t plane) {
+  return mix64(row, mix64(plane, position));
+}
+TokenId draw(std::uint64_t sum, const SamplingParams& sampling, std::uint32_t position) {
+  const std::uint64_t seed = sampling.temperature > 0 ? random_at(sampling.seed, position) : 0;
+  return static_cast<TokenId>(mix64(sum, seed) % kOracleVocabulary);
+}
+constexpr std::uint64_t plane_of(std::uint32_t head, std::uint32_t layer, bool value) { return (head << 9) | (layer << 1) | (value ? 1u : 0u); }
+
+class OracleEngine final : public Engine {
+ public:
+  OracleEngine(const OracleOptions& options, std::span<std::byte> pool)
+      : salt_(options.salt), info_(oracle_info(options)), pool_(pool) {
+    CHECK(pool_.size() % info_.geometry.block_bytes() == 0);
+  }
+
+  const EngineInfo& info() const override { return info_; }
+
+  StepResult step(const BatchPlan& plan) override {
+    StepResult result{plan.step, {}};
+    for (const SequencePlan& sequence : plan.sequences) result.sequences.push_back(run(sequence));
+    return result;
+  }
+
+ private:
+  std::byte* row(const SequencePlan& sequence, std::uint32_t position, std::uint32_t head, std::uint32_t layer, bool value) const {
+    const KvGeometry& g = info_.geometry;
+    CHECK(position / g.block_tokens < sequence.blocks.size(), "a step beyond its block table");
+    const std::size_t offset = sequence.blocks[position / g.block_tokens] * g.block_bytes() +
+                               g.row_offset(head, layer, value, position % g.block_tokens);
+    CHECK(offset + g.row_bytes() <= pool_.size(), "a block outside the pool");
+    return pool_.data() + offset;
+  }
+
+  template <class Visit>
+  void for_each_row(const SequencePlan& sequence, std::uint32_t position, Visit visit) const {
+    for (std::uint32_t head = 0; head < info_.geometry.kv_heads; ++head)
+      for (std::uint32_t layer = 0; layer < info_.geometry.layers; ++layer)
+        for (const bool value : {false, true}) visit(row(sequence, position, head, layer, value), plane_of(head, layer, value));
+  }
+
+  SequenceResult run(const SequencePlan& sequence) {
+    CHECK(!sequence.tokens.empty());
+    const auto count = static_cast<std::uint32_t>(sequence.tokens.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t position = sequence.first_position + i;
+      for_each_row(sequence, position, [&](std::byte* bytes, std::uint64_t plane) {
+        const std::uint64_t value = row_value(salt_, position, sequence.tokens[i], plane);
+        std::memcpy(bytes, &value, sizeof value);
+      });
+    }
+    SequenceResult result;
+    result.sequence = sequence.sequence;
+    const std::uint32_t length = sequence.first_position + count;
+    if (sequence.sample) {
+      std::uint64_t sum = 0;
+      for (std::uint32_t position = 0; position < length; ++position)
+        for_each_row(sequence, position, [&](const std::byte* bytes, std::uint64_t plane) {
+          std::uint64_t value = 0;
+          std::memcpy(&value, bytes, sizeof value);
+          sum += contribution(value, position, plane);
+        });
+      result.sampled = true;
+      result.token = draw(sum, sequence.sampling, length);
+    }
+    add_digests(sequence, length, result);
+    return result;
+  }
+
+  void add_digests(const SequencePlan& sequence, std::uint32_t length, SequenceResult& result) const {
+    const KvGeometry& g = info_.geometry;
+    for (std::uint32_t i = sequence.digest_begin; i < sequence.digest_end; ++i) {
+      const std::uint32_t first = i * g.block_tokens;
+      CHECK(first < length);
+      const auto bytes = pool_.subspan(sequence.blocks[i] * g.block_bytes(), g.block_bytes());
+      result.digests.push_back(block_digest(g, bytes, first, std::min(g.block_tokens, length - first)));
+    }
+  }
+
+  const std::uint64_t salt_;
+  const EngineInfo info_;
+  const std::span<std::byte> pool_;
+};
+
+}  // namespace
+
+EngineInfo oracle_info(const OracleOptions& options) {
+  EngineInfo info;
+  info.model_name = "oracle";
+  info.model_hash = mix64(0x6f7261636c65, options.salt);
+  info.numerics_fingerprint = 1;
+  info.geometry = KvGeometry{0, 2, 2, 1, options.block_tokens, DType::kU64};
+  info.vocab_size = kOracleVocabulary;
+  info.max_model_len = options.max_model_len;
+  info.stop_tokens = {kOracleStopToken};
+  return info;
+}
+
+std::unique_ptr<Engine> make_oracle_engine(const OracleOptions& options, std::span<std::byte> pool) {
+  return std::make_unique<OracleEngine>(options, pool);
+}
+
+std::vector<TokenId> oracle_stream(const OracleOptions& options, std::span<const TokenId> prompt, const SamplingParams& sampling) {
+  const KvGeometry g = oracle_info(options).geometry;
+  std::uint64_t sum = 0;
+  std::uint32_t length = 0;
+  const auto append = [&](TokenId token) {
+    for (std::uint32_t head = 0; head < g.kv_heads; ++head)
+      for (std::uint32_t layer = 0; layer < g.layers; ++layer)
+        for (const bool value : {false, true}) {
+          const std::uint64_t plane = plane_of(head, layer, value);
+          sum += contribution(row_value(options.salt, length, token, plane), length, plane);
+        }
+    ++length;
+  };
+  for (const TokenId token : prompt) append(token);
+  std::vector<TokenId> stream;
+  while (stream.size() < sampling.max_tokens) {
+    stream.push_back(draw(sum, sampling, length));
+    if (stream.back() == kOracleStopToken && !sampling.ignore_eos) break;
+    append(stream.back());
+  }
+  return stream;
+}
+
+}  // namespace baton

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The oracle: an engine whose model is an integer hash over the KV bytes actually stored, `model: { path: "oracle:" }`.
+// Row (position, layer, head, K|V) = H(position, token, plane); the next token = Mix(sum of H'(row as read back through the
+// block table) over all positions). Any stale, swapped, corrupt, half-copied or foreign block changes a token, and a ten-line
+// recurrence that reads no KV (oracle_stream) tells what every token should have been. So chaos tests of real processes and
+// of the simulator check every token of every stream at a million tokens a second.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace baton {
+
+struct OracleOptions {
+  std::uint32_t block_tokens = 16;
+  std::uint32_t max_model_len = 4096;
+  std::uint64_t salt = 0;  // another salt is another model: other hash, other tokens
+};
+
+inline constexpr std::uint32_t kOracleVocabulary = 1024;
+inline constexpr TokenId kOracleStopToken = 0;
+
+// What the pool must be sized by, before there is a pool.
+EngineInfo oracle_info(const OracleOptions& options);
+// Borrows the pool: a whole number of blocks.
+std::unique_ptr<Engine> make_oracle_engine(const OracleOptions& options, std::span<std::byte> pool);
+
+// The independent recurrence: the generated tokens of a job, up to the stop token (included) or max_tokens.
+std::vector<TokenId> oracle_stream(const OracleOptions& options, std::span<const TokenId> prompt, const SamplingParams& sampling);
+
+}  // namespace baton
