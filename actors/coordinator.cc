@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// Members: who is in, who is lost, and what users ask about them. Jobs are in coordinator_jobs.cc.
+#include "actors/coordinator.h"
+
+#include <algorithm>
+
+namespace baton {
+
+// The first worker sets what all must share; a worker that differs would return other tokens under a success status.
+Result<void> Coordinator::compatible(const WorkerHello& hello) const {
+  if (hello.protocol_max < kProtocolMin || hello.protocol_min > kProtocolMax)
+    return fail(ErrorCode::kIncompatible, "it speaks protocol " + std::to_string(hello.protocol_min) + " to " +
+                                              std::to_string(hello.protocol_max) + ", this coordinator " + std::to_string(kProtocolMin) +
+                                              " to " + std::to_string(kProtocolMax) + ": run the same version of baton on all nodes");
+  const std::uint64_t model_hash = options_.model_hash != 0 ? options_.model_hash : model_.model_hash;
+  if (model_hash != 0 && hello.model_hash != model_hash)
+    return fail(ErrorCode::kIncompatible, "its model '" + hello.model_name + "' has hash " + to_hex(hello.model_hash) + ", the cluster's has " +
+                                              to_hex(model_hash) + ": give every node the same model file");
+  if (model_.vocab_size == 0) return {};
+  if (!(hello.geometry == model_.geometry))
+    return fail(ErrorCode::kIncompatible, "its KV geometry (layers " + std::to_string(hello.geometry.layers) + ", block of " +
+                                              std::to_string(hello.geometry.block_tokens) + " tokens, " +
+                                              std::string(to_string(hello.geometry.dtype)) + ") is not the cluster's");
+  if (hello.numerics_fingerprint != model_.numerics_fingerprint)
+    return fail(ErrorCode::kIncompatible, "its numerics differ (fingerprint " + to_hex(hello.numerics_fingerprint) + ", the cluster's " +
+                                              to_hex(model_.numerics_fingerprint) + "): set the same `numerics` everywhere");
+  if (hello.max_model_len != model_.max_model_len)
+    return fail(ErrorCode::kIncompatible, "its max_model_len is " + std::to_string(hello.max_model_len) + ", the cluster's " +
+                                              std::to_string(model_.max_model_len));
+  return {};
+}
+
+void Coordinator::on(const WorkerHello& hello, Outbox& out) {
+  const ActorRef actor = out.sender();
+  const auto known = workers_.find(actor.node);
+  if (known != workers_.end()) {
+    if (known->second.actor == actor) return;  // a repeated hello of the same life
+    lose_worker(actor.node, "it was started again", out);
+  }
+  if (const auto ok = compatible(hello); !ok) {
+    out.send(actor, JoinRefused{ok.error().code, ok.error().message});
+    return;
+  }
+  if (model_.vocab_size == 0) model_ = hello;
+  Member member;
+  member.actor = actor;
+  member.hello = hello;
+  member.last.blocks_free = hello.blocks_total;
+  out.introduce(actor.node, hello.control_address);
+  out.send(actor, JoinAccepted{kProtocolMax, static_cast<std::uint64_t>(options_.heartbeat_interval.count()), options_.heartbeat_miss});
+  workers_[actor.node] = std::move(member);
+  // Twice what runs at once: enough that a worker never starves while the coordinator hears of a free place.
+  placement_.add(actor.node, hello.role, 2 * std::max(hello.max_num_seqs, 1u));
+  welcome({actor, hello.name, hello.control_address, hello.data_address}, actor, out);
+  timers_.set({Deadline::kWorker, actor.node.value}, out.now() + options_.heartbeat_miss * options_.heartbeat_interval);
+  dispatch(out);
+  arm(out);
+}
+
+void Coordinator::on(const EdgeHello& hello, Outbox& out) {
+  const ActorRef actor = out.sender();
+  const auto known = edges_.find(actor.node);
+  if (known != edges_.end()) {
+    if (known->second.actor == actor) return;
+    lose_edge(actor.node, "it was started again", out);
+  }
+  if (hello.protocol_max < kProtocolMin || hello.protocol_min > kProtocolMax) {
+    out.send(actor, JoinRefused{ErrorCode::kIncompatible, "no common protocol version: run the same version of baton on all nodes"});
+    return;
+  }
+  out.introduce(actor.node, hello.control_address);
+  out.send(actor, JoinAccepted{kProtocolMax, static_cast<std::uint64_t>(options_.heartbeat_interval.count()), options_.heartbeat_miss});
+  const PeerCard card{actor, hello.name, hello.control_address, {}};
+  edges_[actor.node] = Edge{actor, card, {}};
+  welcome(card, actor, out);
+}
+
+// Tells the members of the newcomer and the newcomer of the members.
+void Coordinator::welcome(const PeerCard& card, const ActorRef& actor, Outbox& out) {
+  PeersJoined others;
+  const PeersJoined newcomer{{card}};
+  for (const auto& [node, member] : workers_) {
+    if (member.actor == actor) continue;
+    others.peers.push_back({member.actor, member.hello.name, member.hello.control_address, member.hello.data_address});
+    out.send(member.actor, newcomer);
+  }
+  for (const auto& [node, edge] : edges_) {
+    if (edge.actor == actor) continue;
+    others.peers.push_back(edge.card);
+    out.send(edge.actor, newcomer);
+  }
+  if (!others.peers.empty()) out.send(actor, others);
+}
+
+void Coordinator::broadcast_left(const ActorRef& actor, const std::string& reason, Outbox& out) {
+  const PeerLeft left{actor, reason.substr(0, 1024)};
+  for (const auto& [node, member] : workers_) out.send(member.actor, left);
+  for (const auto& [node, edge] : edges_) out.send(edge.actor, left);
+}
+
+void Coordinator::lose_worker(NodeId node, const std::string& reason, Outbox& out) {
+  const auto it = workers_.find(node);
+  if (it == workers_.end()) return;
+  const Member lost = std::move(it->second);
+  workers_.erase(it);
+  placement_.remove(node);
+  timers_.cancel({Deadline::kWorker, node.value});
+  out.fence(node, lost.actor.incarnation);
+  broadcast_left(lost.actor, reason, out);  // before anything is placed anew
+  for (const JobId id : lost.jobs) {
+    Job& job = jobs_.at(id);
+    std::erase_if(job.holders, [node](const auto& holder) { return holder.first.first == node; });
+    // A decode half whose prefill half is lost goes on by itself: it computes what it did not get.
+    if (job.phase == Phase::kPlaced && job.decode == node) retry_or_fail(id, job, "worker " + lost.hello.name + " was lost: " + reason, out);
+    forget_if_released(id);
+  }
+  for (auto& [id, fsck] : fscks_) fsck.missing.erase(node);
+  dispatch(out);
+}
+
+void Coordinator::lose_edge(NodeId node, const std::string& reason, Outbox& out) {
+  const auto it = edges_.find(node);
+  if (it == edges_.end()) return;
+  const Edge lost = std::move(it->second);
+  edges_.erase(it);
+  out.fence(node, lost.actor.incarnation);
+  broadcast_left(lost.actor, reason, out);
+  for (const JobId id : lost.jobs) {
+    Job& job = jobs_.at(id);
+    withdraw(id, job, out);
+    end(id, job);
+    forget_if_released(id);
+  }
+  dispatch(out);
+}
+
+void Coordinator::on(const LinkDown& down, Outbox& out) {
+  if (const auto worker = workers_.find(down.node); worker != workers_.end() && worker->second.actor.incarnation == down.incarnation)
+    lose_worker(down.node, down.reason, out);
+  if (const auto edge = edges_.find(down.node); edge != edges_.end() && edge->second.actor.incarnation == down.incarnation)
+    lose_edge(down.node, down.reason, out);
+  arm(out);
+}
+
+bool Coordinator::from_member(const Outbox& out) const {
+  const auto it = workers_.find(out.sender().node);
+  return it != workers_.end() && it->second.actor == out.sender();
+}
+
+void Coordinator::on(const Heartbeat& beat, Outbox& out) {
+  if (!from_member(out)) return;
+  workers_.at(out.sender().node).last = beat;
+  timers_.set({Deadline::kWorker, out.sender().node.value}, out.now() + options_.heartbeat_miss * options_.heartbeat_interval);
+  out.send(out.sender(), HeartbeatAck{});
+  arm(out);
+}
+
+void Coordinator::arm(Outbox& out) {
+  if (const Time next = timers_.next(); next != kNever) out.wake_at(next);
+}
+
+void Coordinator::tick(Outbox& out) {
+  while (const auto due = timers_.pop_due(out.now())) {
+    const auto [kind, id] = *due;
+    if (kind == Deadline::kWorker) {
+      lose_worker(NodeId{id}, "no heartbeat for " + std::to_string(options_.heartbeat_miss) + " intervals", out);
+    } else if (kind == Deadline::kFsck) {
+      answer_fsck(id, out);
+    } else if (const auto job = jobs_.find(JobId{id}); job != jobs_.end() && job->second.phase != Phase::kEnded) {
+      withdraw(job->first, job->second, out);
+      fail_job(job->first, job->second, ErrorCode::kDeadlineExceeded, "the job was not finished within its time limit", out);
+      forget_if_released(JobId{id});
+    }
+  }
+  dispatch(out);
+  arm(out);
+}
+
+void Coordinator::on(const StatusRequest& request, Outbox& out) {
+  StatusReport report;
+  report.tag = request.tag;
+  report.name = options_.cluster_name;
+  report.coordinator_pid = options_.pid;
+  report.model_name = model_.model_name;
+  report.max_model_len = model_.max_model_len;
+  report.block_tokens = model_.geometry.block_tokens;
+  report.jobs = static_cast<std::uint32_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second.phase != Phase::kEnded; }));
+  for (const auto& [node, member] : workers_)
+    report.workers.push_back({member.hello.name, member.hello.pool, member.hello.role, member.state, member.hello.pid, member.last, member.hello.blocks_total});
+  std::sort(report.workers.begin(), report.workers.end(), [](const WorkerStatus& a, const WorkerStatus& b) { return a.name < b.name; });
+  out.send(out.sender(), report);
+}
+
+void Coordinator::on(const FsckRequest& request, Outbox& out) {
+  const std::uint64_t id = next_fsck_++;
+  Fsck& fsck = fscks_[id];
+  fsck.asker = out.sender();
+  fsck.report.tag = request.tag;
+  for (const auto& [node, member] : workers_) {
+    fsck.missing.insert(node);
+    out.send(member.actor, FsckRequest{id});
+  }
+  FsckAccount own;
+  own.worker = "coordinator";
+  own.problems = check_integrity();
+  own.sequences = static_cast<std::uint32_t>(jobs_.size());
+  fsck.report.accounts.push_back(std::move(own));
+  timers_.set({Deadline::kFsck, id}, out.now() + std::chrono::seconds(2));
+  if (fsck.missing.empty()) answer_fsck(id, out);
+  arm(out);
+}
+
+void Coordinator::on(const FsckReport& report, Outbox& out) {
+  const auto it = fscks_.find(report.tag);
+  if (!from_member(out) || it == fscks_.end() || it->second.missing.erase(out.sender().node) == 0) return;
+  for (const FsckAccount& account : report.accounts) it->second.report.accounts.push_back(account);
+  if (it->second.missing.empty()) answer_fsck(report.tag, out);
+}
+
+void Coordinator::answer_fsck(std::uint64_t id, Outbox& out) {
+  const auto it = fscks_.find(id);
+  if (it == fscks_.end()) return;
+  it->second.report.complete = it->second.missing.empty();
+  out.send(it->second.asker, it->second.report);
+  timers_.cancel({Deadline::kFsck, id});
+  fscks_.erase(it);
+}
+
+std::vector<std::string> Coordinator::check_integrity() const {
+  std::vector<std::string> problems;
+  const auto name = [](JobId id) { return "job " + to_hex(id.value); };
+  std::uint64_t queued_tokens = 0;
+  for (const auto& [id, job] : jobs_) {
+    const bool queued = queue_.contains(job.order);
+    if (queued != (job.phase == Phase::kQueued)) problems.push_back(name(id) + " is queued and placed at once, or neither");
+    if (queued) queued_tokens += job.prompt.size();
+    if (job.phase == Phase::kEnded && job.holders.empty()) problems.push_back(name(id) + " has ended and nobody holds it, yet it is kept");
+    for (const auto& [holder, tokens] : job.holders)
+      if (!workers_.contains(holder.first) || !workers_.at(holder.first).jobs.contains(id)) problems.push_back(name(id) + " is held by a worker that does not know it");
+    if (job.phase != Phase::kEnded && (!edges_.contains(job.edge.node) || !edges_.at(job.edge.node).jobs.contains(id)))
+      problems.push_back(name(id) + " belongs to no edge");
+    if (job.phase != Phase::kEnded && !timers_.contains({Deadline::kJob, id.value})) problems.push_back(name(id) + " has no deadline");
+  }
+  for (const auto& [node, member] : workers_)
+    for (const JobId id : member.jobs)
+      if (!jobs_.contains(id) || jobs_.at(id).holders.lower_bound({node, 0}) == jobs_.at(id).holders.upper_bound({node, UINT32_MAX})) problems.push_back(name(id) + " is listed at worker " + member.hello.name + " only");
+  if (queued_tokens != queued_tokens_) problems.push_back("the count of queued tokens is off");
+  return problems;
+}
+
+}  // namespace baton

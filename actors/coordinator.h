@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Coordinator: membership, placement, and the one authority on which worker has which job under which epoch. It never
+// tokenises and sends nothing per token; it receives token ids in batches, so that any job can be continued elsewhere.
+//
+// A job is queued, placed (StartPrefill and StartDecode in one turn), and ended: finished by a worker's JobFinish, cancelled,
+// failed, or out of time. Its record stays until every worker that was given it has released it or died. When a worker dies,
+// jobs that cannot go on without it are placed again under the next epoch; tokens are a pure function of prompt, seed and
+// position, so the edge sees equal ids again and drops them. A job that was on too many dying workers is refused.
+//
+// Runs on the control loop only. Owns the job table (at most jobs_max entries) and the member table.
+// Cost: O(log jobs + log workers) per event, O(members) per join or leave.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "protocol/codec.h"
+#include "runtime/actor/actor.h"
+#include "runtime/actor/timers.h"
+#include "scheduling/placement.h"
+
+namespace baton {
+
+struct CoordinatorOptions {
+  std::string cluster_name;
+  std::uint32_t pid = 0;
+  Duration heartbeat_interval = std::chrono::milliseconds(200);
+  std::uint32_t heartbeat_miss = 5;
+  std::uint32_t jobs_max = 4096;
+  std::uint64_t queued_tokens_max = 400000;
+  Duration request_time_limit = std::chrono::minutes(10);
+  std::uint32_t attempts_max = 3;
+  std::uint64_t model_hash = 0;  // 0: the first worker's becomes the cluster's
+};
+
+class Coordinator {
+ public:
+  using Inbox = std::variant<WorkerHello, EdgeHello, Heartbeat, AdmitJob, CancelJob, JobFailed, TokenBatch, StatusRequest,
+                             FsckRequest, FsckReport, LinkDown>;
+
+  explicit Coordinator(CoordinatorOptions options) : options_(std::move(options)) {}
+
+  void on(const WorkerHello&, Outbox&);
+  void on(const EdgeHello&, Outbox&);
+  void on(const Heartbeat&, Outbox&);
+  void on(const LinkDown&, Outbox&);
+  void on(const AdmitJob&, Outbox&);
+  void on(const CancelJob&, Outbox&);
+  void on(const JobFailed&, Outbox&);
+  void on(const TokenBatch&, Outbox&);
+  void on(const StatusRequest&, Outbox&);
+  void on(const FsckRequest&, Outbox&);
+  void on(const FsckReport&, Outbox&);
+  void tick(Outbox& out);
+
+  std::size_t jobs() const { return jobs_.size(); }
+  std::size_t workers() const { return workers_.size(); }
+  // What is inconsistent between the tables; empty when all is well.
+  std::vector<std::string> check_integrity() const;
+
+ private:
+  enum class Phase : std::uint8_t { kQueued, kPlaced, kEnded };
+  struct Job {
+    std::uint64_t order = 0;  // of admission; a job placed again keeps its turn
+    ActorRef edge;
+    std::vector<TokenId> prompt;
+    SamplingParams sampling;
+    Phase phase = Phase::kQueued;
+    Epoch epoch = 0;
+    std::uint32_t attempts = 0;
+    NodeId prefill;
+    NodeId decode;  // equal to prefill: no transfer
+    std::map<std::pair<NodeId, Epoch>, std::uint64_t> holders;  // -> tokens it is charged for; gone once released
+    std::map<std::uint32_t, TokenId> emitted;                   // attempts must agree on every position
+  };
+  struct Member {
+    ActorRef actor;
+    WorkerHello hello;
+    WorkerState state = WorkerState::kReady;
+    Heartbeat last;
+    std::set<JobId> jobs;  // those it holds
+  };
+  struct Edge {
+    ActorRef actor;
+    PeerCard card;
+    std::set<JobId> jobs;
+  };
+  struct Fsck {
+    ActorRef asker;
+    FsckReport report;
+    std::set<NodeId> missing;
+  };
+  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck };
+  using TimerKey = std::pair<Deadline, std::uint64_t>;
+
+  // coordinator.cc: members
+  Result<void> compatible(const WorkerHello& hello) const;
+  void welcome(const PeerCard& card, const ActorRef& actor, Outbox& out);
+  void broadcast_left(const ActorRef& actor, const std::string& reason, Outbox& out);
+  void lose_worker(NodeId node, const std::string& reason, Outbox& out);
+  void lose_edge(NodeId node, const std::string& reason, Outbox& out);
+  bool from_member(const Outbox& out) const;
+  void arm(Outbox& out);
+  void answer_fsck(std::uint64_t id, Outbox& out);
+
+  // coordinator_jobs.cc: jobs
+  Result<void> admissible(const AdmitJob& job) const;
+  void dispatch(Outbox& out);
+  void place(JobId id, Job& job, const LeastLoaded::Choice& choice, Outbox& out);
+  void retry_or_fail(JobId id, Job& job, const std::string& reason, Outbox& out);
+  void withdraw(JobId id, const Job& job, Outbox& out);
+  void fail_job(JobId id, Job& job, ErrorCode code, const std::string& message, Outbox& out);
+  void end(JobId id, Job& job);
+  void released(const JobRelease& release, NodeId worker);
+  void take_token(const TokenItem& item, Outbox& out);
+  void forget_if_released(JobId id);
+  void take_batch(const TokenBatch& batch, NodeId worker, Outbox& out);
+
+  const CoordinatorOptions options_;
+  std::map<NodeId, Member> workers_;
+  std::map<NodeId, Edge> edges_;
+  std::map<JobId, Job> jobs_;
+  std::map<std::uint64_t, JobId> queue_;  // by order of admission
+  std::uint64_t queued_tokens_ = 0;
+  LeastLoaded placement_;
+  Timers<TimerKey> timers_;
+  std::map<std::uint64_t, Fsck> fscks_;
+  std::uint64_t next_order_ = 1;
+  std::uint64_t next_fsck_ = 1;
+  WorkerHello model_;  // of the first worker; what later ones must match. vocab_size 0: none yet
+};
+
+}  // namespace baton

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs: admission, placement, retries, ends.
+#include <algorithm>
+#include <utility>
+
+#include "actors/coordinator.h"
+#include "protocol/validate.h"
+#include "runtime/base/check.h"
+
+namespace baton {
+
+Result<void> Coordinator::admissible(const AdmitJob& job) const {
+  if (const auto live = jobs_.size(); live >= options_.jobs_max)
+    return fail(ErrorCode::kResourceExhausted, "the cluster has " + std::to_string(live) + " jobs, its limit (scheduling.max_num_queued_reqs): try later");
+  if (queued_tokens_ + job.prompt.size() > options_.queued_tokens_max)
+    return fail(ErrorCode::kResourceExhausted, std::to_string(queued_tokens_) + " tokens are waiting, near the limit (scheduling.max_num_queued_tokens): try later");
+  RETURN_IF_ERROR(validate(job.sampling));
+  if (job.prompt.empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
+  if (model_.vocab_size == 0) return {};  // no worker yet: the workers check again
+  const std::uint64_t tokens = job.prompt.size() + std::uint64_t{job.sampling.max_tokens};
+  if (tokens > model_.max_model_len)
+    return fail(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(job.prompt.size()) + " tokens; with max_tokens " +
+                                                 std::to_string(job.sampling.max_tokens) + " that is more than the context of " +
+                                                 std::to_string(model_.max_model_len));
+  return {};
+}
+
+void Coordinator::on(const AdmitJob& admit, Outbox& out) {
+  const auto edge = edges_.find(out.sender().node);
+  if (edge == edges_.end() || edge->second.actor != out.sender()) return;
+  if (jobs_.contains(admit.job)) return;
+  if (const auto ok = admissible(admit); !ok) {
+    out.send(out.sender(), JobFailed{admit.job, 0, ok.error().code, ok.error().message});
+    return;
+  }
+  Job job;
+  job.order = next_order_++;
+  job.edge = out.sender();
+  job.prompt = admit.prompt;
+  job.sampling = admit.sampling;
+  if (!admit.seed_given) job.sampling.seed = out.random().next();
+  out.send(job.edge, JobAdmitted{admit.job, job.sampling.seed});
+  edge->second.jobs.insert(admit.job);
+  queue_[job.order] = admit.job;
+  queued_tokens_ += job.prompt.size();
+  const Duration limit = admit.time_limit_ns == 0 ? options_.request_time_limit
+                                                  : std::min(options_.request_time_limit, Duration(static_cast<std::int64_t>(
+                                                                 std::min<std::uint64_t>(admit.time_limit_ns, INT64_MAX))));
+  timers_.set({Deadline::kJob, admit.job.value}, out.now() + limit);
+  jobs_.emplace(admit.job, std::move(job));
+  dispatch(out);
+  arm(out);
+}
+
+void Coordinator::dispatch(Outbox& out) {
+  while (!queue_.empty()) {
+    const auto choice = placement_.choose();
+    if (!choice) return;
+    const JobId id = queue_.begin()->second;
+    Job& job = jobs_.at(id);
+    queue_.erase(queue_.begin());
+    queued_tokens_ -= job.prompt.size();
+    place(id, job, *choice, out);
+  }
+}
+
+// Both halves are told in one turn, in one order for all workers: see the head of worker.h.
+void Coordinator::place(JobId id, Job& job, const LeastLoaded::Choice& choice, Outbox& out) {
+  const bool one_token = job.sampling.max_tokens == 1;
+  ++job.epoch;
+  ++job.attempts;
+  job.phase = Phase::kPlaced;
+  job.prefill = choice.prefill;
+  job.decode = one_token ? choice.prefill : choice.decode;
+  Member& prefill = workers_.at(job.prefill);
+  Member& decode = workers_.at(job.decode);
+  const bool apart = job.prefill != job.decode;
+  out.send(job.edge, JobPlaced{id, job.epoch, prefill.hello.name, decode.hello.name});
+  out.send(prefill.actor, StartPrefill{id, job.epoch, job.edge, apart ? decode.actor : ActorRef{}, job.prompt, job.sampling});
+  if (apart) out.send(decode.actor, StartDecode{id, job.epoch, job.edge, prefill.actor, job.prompt, job.sampling});
+  const std::uint64_t prompt_tokens = job.prompt.size();
+  const auto charge = [&](Member& member, NodeId node, std::uint64_t tokens) {
+    placement_.assign(node, tokens);
+    job.holders[{node, job.epoch}] = tokens;
+    member.jobs.insert(id);
+  };
+  charge(prefill, job.prefill, apart ? prompt_tokens : prompt_tokens + job.sampling.max_tokens);
+  if (apart) charge(decode, job.decode, job.sampling.max_tokens);
+}
+
+void Coordinator::retry_or_fail(JobId id, Job& job, const std::string& reason, Outbox& out) {
+  withdraw(id, job, out);
+  if (job.attempts >= options_.attempts_max) {
+    fail_job(id, job, ErrorCode::kWorkerLost, "given up after " + std::to_string(job.attempts) + " attempts; the last: " + reason, out);
+    return;
+  }
+  job.phase = Phase::kQueued;
+  queue_[job.order] = id;
+  queued_tokens_ += job.prompt.size();
+}
+
+// Tells everybody who still has the job to drop it, attempts up to now included. They answer with a release each.
+void Coordinator::withdraw(JobId id, const Job& job, Outbox& out) {
+  for (const auto& [holder, tokens] : job.holders) out.send(workers_.at(holder.first).actor, CancelJob{id, job.epoch});
+}
+
+void Coordinator::fail_job(JobId id, Job& job, ErrorCode code, const std::string& message, Outbox& out) {
+  out.send(job.edge, JobFailed{id, job.epoch, code, message.substr(0, 2048)});
+  end(id, job);
+}
+
+void Coordinator::end(JobId id, Job& job) {
+  if (job.phase == Phase::kQueued) {
+    queue_.erase(job.order);
+    queued_tokens_ -= job.prompt.size();
+  }
+  job.phase = Phase::kEnded;
+  timers_.cancel({Deadline::kJob, id.value});
+  if (const auto edge = edges_.find(job.edge.node); edge != edges_.end() && edge->second.actor == job.edge) edge->second.jobs.erase(id);
+}
+
+void Coordinator::forget_if_released(JobId id) {
+  const auto it = jobs_.find(id);
+  if (it != jobs_.end() && it->second.phase == Phase::kEnded && it->second.holders.empty()) jobs_.erase(it);
+}
+
+void Coordinator::on(const CancelJob& cancel, Outbox& out) {
+  const auto it = jobs_.find(cancel.job);
+  if (it == jobs_.end() || it->second.phase == Phase::kEnded || it->second.edge != out.sender()) return;
+  withdraw(cancel.job, it->second, out);
+  end(cancel.job, it->second);
+  forget_if_released(cancel.job);
+  dispatch(out);
+  arm(out);
+}
+
+void Coordinator::on(const JobFailed& failed, Outbox& out) {
+  const auto it = jobs_.find(failed.job);
+  if (!from_member(out) || it == jobs_.end() || it->second.phase != Phase::kPlaced || it->second.epoch != failed.epoch) return;
+  withdraw(failed.job, it->second, out);
+  fail_job(failed.job, it->second, failed.code, failed.message, out);
+  forget_if_released(failed.job);
+  arm(out);
+}
+
+void Coordinator::on(const TokenBatch& batch, Outbox& out) {
+  if (!from_member(out)) return;
+  take_batch(batch, out.sender().node, out);
+  dispatch(out);
+  arm(out);
+}
+
+void Coordinator::take_token(const TokenItem& item, Outbox& out) {
+  const auto it = jobs_.find(item.job);
+  if (it == jobs_.end() || it->second.epoch != item.epoch || it->second.phase != Phase::kPlaced) return;
+  const auto [known, fresh] = it->second.emitted.emplace(item.index, item.token);
+  if (fresh || known->second == item.token) return;
+  withdraw(item.job, it->second, out);
+  fail_job(item.job, it->second, ErrorCode::kCorrupt, "two attempts disagree about token " + std::to_string(item.index), out);
+  forget_if_released(item.job);
+}
+
+void Coordinator::take_batch(const TokenBatch& batch, NodeId worker, Outbox& out) {
+  for (const TokenItem& item : batch.tokens) take_token(item, out);
+  for (const JobFinish& finish : batch.finished) {
+    const auto it = jobs_.find(finish.job);
+    if (it == jobs_.end() || it->second.epoch != finish.epoch || it->second.phase != Phase::kPlaced) continue;
+    // A prefill worker whose first token was the last: the decode half must let go of its blocks.
+    for (const auto& [holder, tokens] : it->second.holders)
+      if (holder.first != worker) out.send(workers_.at(holder.first).actor, CancelJob{finish.job, finish.epoch});
+    end(finish.job, it->second);
+  }
+  for (const JobRelease& release : batch.released) released(release, worker);
+}
+
+void Coordinator::released(const JobRelease& release, NodeId worker) {
+  const auto it = jobs_.find(release.job);
+  if (it == jobs_.end()) return;
+  auto& holders = it->second.holders;
+  const auto holder = holders.find({worker, release.epoch});
+  if (holder == holders.end()) return;
+  placement_.unassign(worker, holder->second);
+  holders.erase(holder);
+  if (holders.lower_bound({worker, 0}) == holders.upper_bound({worker, UINT32_MAX})) workers_.at(worker).jobs.erase(release.job);
+  forget_if_released(release.job);
+}
+
+}  // namespace baton

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sequence: one attempt of one job as a worker sees it. Plain data, owned by the Worker.
+//
+//   kWaiting --blocks--> kRunning ----------------------------> kEnding   role both, or a job of one token
+//   kWaiting --blocks--> kRunning --prompt done--> kHandingOver --> kEnding   prefill half
+//   kWaiting --blocks, grant--> kAwaitingKv --verified--> kRunning --> kEnding  decode half
+//                                    '--lost, corrupt or late--> kRunning from position 0 (a miss is recomputed here)
+//
+// kEnding lasts until nothing touches the blocks any more: no engine step, no push that reads them, no transfer that may
+// still write them. Only then they go back to the pool.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/block_id.h"
+#include "protocol/messages.h"
+
+namespace baton {
+
+enum class SequencePhase : std::uint8_t { kWaiting, kAwaitingKv, kRunning, kHandingOver, kEnding };
+enum class SequenceKind : std::uint8_t { kLocal, kPrefillHalf, kDecodeHalf };
+
+// The prefill half's view of the transfer.
+struct OutgoingKv {
+  std::optional<Grant> grant;
+  std::vector<std::uint64_t> digests;  // of the prompt's blocks computed so far
+  std::uint32_t blocks_pushed = 0;
+  std::uint32_t pushes_pending = 0;
+  bool last_sent = false;
+  bool declined = false;  // decode computes the prompt itself
+  bool result_received = false;
+};
+
+// The decode half's view of it.
+struct IncomingKv {
+  TransferId transfer;
+  bool open = false;                                // the data plane may still write the blocks
+  bool complete = false;                            // closed with everything landed
+  std::map<std::uint32_t, std::uint64_t> landed;    // place -> digest of what landed
+  std::map<std::uint32_t, KvHandle> handles;        // place -> what was sent
+  bool last_received = false;
+  TokenId first_token = 0;
+  std::uint64_t bytes = 0;
+  std::string transport;
+};
+
+struct Sequence {
+  std::uint64_t id = 0;  // the worker's own, increasing: order of arrival; also the owner of its blocks
+  JobId job;
+  Epoch epoch = 0;
+  ActorRef edge;
+  ActorRef peer;  // the other half's worker
+  SequenceKind kind = SequenceKind::kLocal;
+  SequencePhase phase = SequencePhase::kWaiting;
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+  std::vector<TokenId> generated;
+  std::uint32_t computed = 0;  // positions whose K and V are in the blocks
+  std::vector<BlockId> blocks;
+  bool in_step = false;
+  OutgoingKv outgoing;
+  IncomingKv incoming;
+
+  std::uint32_t length() const { return static_cast<std::uint32_t>(prompt.size() + generated.size()); }
+  TokenId token_at(std::uint32_t position) const {
+    return position < prompt.size() ? prompt[position] : generated[position - prompt.size()];
+  }
+};
+
+}  // namespace baton

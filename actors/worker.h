@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Worker: a pool member. Joins the coordinator, runs prefill and decode sequences in continuous batches on its engine, sends
+// tokens to the edges and the coordinator, and hands KV over or takes it in. Role prefill, decode and both are the same
+// object: the role decides what the coordinator sends it.
+//
+// Runs on the control loop only. Owns the sequences and the block accounts; borrows the engine port, the data plane and the
+// process control. Sequences take blocks strictly in order of arrival: with one order of dispatch for all workers this is what
+// keeps a full prefill worker and a full decode worker from waiting for each other for ever.
+// Bounded: sequences by the coordinator's dispatch limit, tombstones and early grants by constants below.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "actors/process_control.h"
+#include "actors/sequence.h"
+#include "engine/engine.h"
+#include "engine/engine_port.h"
+#include "kvstore/block_pool.h"
+#include "protocol/codec.h"
+#include "runtime/actor/actor.h"
+#include "runtime/actor/timers.h"
+#include "runtime/link/data_plane.h"
+#include "scheduling/batching.h"
+
+namespace baton {
+
+struct WorkerOptions {
+  std::string name;
+  std::string pool;
+  Role role = Role::kBoth;
+  std::uint32_t pid = 0;
+  std::string control_address;
+  std::string coordinator_address;
+  NodeId coordinator_node;
+  std::uint32_t blocks_total = 0;
+  BatchLimits limits;
+  Duration grant_time_limit = std::chrono::minutes(10);     // a grant may wait that long for its prefill's turn
+  Duration transfer_time_limit = std::chrono::seconds(10);  // from the first sign of a hand-over to its end
+};
+
+class Worker {
+ public:
+  using Inbox = std::variant<JoinAccepted, JoinRefused, PeersJoined, PeerLeft, HeartbeatAck, StartPrefill, StartDecode, CancelJob,
+                             Grant, KvHandoff, TransferResult, FsckRequest, LinkDown>;
+
+  Worker(WorkerOptions options, const EngineInfo& engine_info, EnginePort& engine, DataPlane& plane, ProcessControl& process);
+
+  void start(Outbox& out);  // first turn: says hello
+  void tick(Outbox& out);
+
+  void on(const JoinAccepted&, Outbox&);
+  void on(const JoinRefused&, Outbox&);
+  void on(const PeersJoined&, Outbox&);
+  void on(const PeerLeft&, Outbox&);
+  void on(const HeartbeatAck&, Outbox&);
+  void on(const LinkDown&, Outbox&);
+  void on(const StartPrefill&, Outbox&);
+  void on(const StartDecode&, Outbox&);
+  void on(const CancelJob&, Outbox&);
+  void on(const Grant&, Outbox&);
+  void on(const KvHandoff&, Outbox&);
+  void on(const TransferResult&, Outbox&);
+  void on(const FsckRequest&, Outbox&);
+
+  void on_data_plane(const DataPlaneEvent& event, Outbox& out);
+
+  // The block accounts with every complaint of check_integrity(); empty `problems` when all is well.
+  FsckAccount account() const;
+  bool idle() const { return sequences_.empty() && !step_running_; }
+
+ private:
+  using JobKey = std::pair<JobId, Epoch>;
+  struct Batches {
+    std::map<ActorRef, TokenBatch> to_edges;
+    TokenBatch to_coordinator;
+  };
+
+  // worker.cc: membership and liveness
+  void say_hello(Outbox& out);
+  void heartbeat(Outbox& out);
+  void arm(Outbox& out);
+
+  // worker_steps.cc: continuous batching and the life of a sequence
+  Sequence* find(JobId job, Epoch epoch);
+  void add(Sequence sequence, Outbox& out);
+  void admit_waiting(Outbox& out);
+  bool give_blocks(Sequence& sequence, Outbox& out);
+  void maybe_step(Outbox& out);
+  void step_done(const StepResult& result, Outbox& out);
+  void take_result(Sequence& sequence, const SequenceResult& result, std::uint32_t computed, Outbox& out);
+  void emit(const Sequence& sequence, TokenId token, float logprob);
+  void finish(Sequence& sequence, FinishReason reason);
+  void fail_job(Sequence& sequence, ErrorCode code, const std::string& message, Outbox& out);
+  void end(Sequence& sequence, Outbox& out);
+  void settle(Sequence& sequence, Outbox& out);
+  void bury(JobId job, Epoch epoch);
+  bool buried(JobId job, Epoch epoch) const;
+  void flush(Outbox& out);
+
+  // worker_kv.cc: both halves of a hand-over
+  void open_transfer(Sequence& sequence, Outbox& out);
+  void hand_over(Sequence& sequence, Outbox& out);
+  void push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out);
+  void check_incoming(Sequence& sequence, Outbox& out);
+  void recompute(Sequence& sequence, const std::string& why, Outbox& out);
+  void watch_incoming(Sequence& sequence, Outbox& out);
+  void on_event(const PieceArrived&, Outbox&);
+  void on_event(const TransferClosed&, Outbox&);
+  void on_event(const PushDone&, Outbox&);
+  void on_event(const PeerFailed&, Outbox&);
+  void transfer_overdue(std::uint64_t sequence, Outbox& out);
+
+  static constexpr std::size_t kTombstonesMax = 1u << 16;
+  static constexpr std::size_t kEarlyGrantsMax = 1u << 14;
+  static constexpr std::size_t kReasonBytesMax = 1024;
+
+  const WorkerOptions options_;
+  const EngineInfo info_;
+  EnginePort& engine_;
+  DataPlane& plane_;
+  ProcessControl& process_;
+
+  ActorRef coordinator_;
+  bool joined_ = false;
+  Duration heartbeat_interval_{};
+  std::uint32_t heartbeat_miss_ = 0;
+  Time next_heartbeat_ = kNever;
+  Time last_heard_{};
+  Heartbeat stats_;
+  std::map<NodeId, PeerCard> peers_;
+
+  BlockPool pool_;
+  std::map<std::uint64_t, Sequence> sequences_;  // by id: in order of arrival
+  std::map<JobId, std::uint64_t> by_job_;
+  std::map<TransferId, std::uint64_t> by_transfer_;  // open() of ours not yet closed
+  std::map<std::uint64_t, std::uint64_t> by_ticket_;
+  std::map<JobKey, std::pair<Grant, ActorRef>> early_grants_;
+  std::map<JobId, Epoch> tombstones_;
+  std::deque<JobId> tombstone_order_;
+  Timers<std::uint64_t> overdue_;  // sequence id
+  std::uint64_t next_sequence_ = 1;
+  std::uint64_t next_ticket_ = 1;
+  std::uint64_t next_step_ = 1;
+  bool step_running_ = false;
+  std::map<std::uint64_t, std::uint32_t> in_step_;  // sequence id -> tokens in the running step
+  Batches batches_;
+};
+
+}  // namespace baton

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Handing KV over. Decode opens a transfer and grants; prefill pushes finished blocks and says what they are; decode adopts
+// the sequence only when the transfer has closed complete and every digest of what landed equals the digest of what was sent.
+// Anything else is a miss: decode computes the prompt itself. No block is written, reused or read in between.
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "actors/worker.h"
+#include "kvstore/transfer_plan.h"
+#include "runtime/base/check.h"
+
+namespace baton {
+
+// ---- decode half ---------------------------------------------------------------------------------------------------
+
+void Worker::open_transfer(Sequence& sequence, Outbox& out) {
+  const auto peer = peers_.find(sequence.peer.node);
+  if (peer == peers_.end() || peer->second.actor != sequence.peer) {
+    recompute(sequence, "the prefill worker left before it began", out);
+    return;
+  }
+  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
+  sequence.phase = SequencePhase::kAwaitingKv;
+  sequence.incoming.transfer = TransferId{out.random().next(), out.random().next()};
+  sequence.incoming.open = true;
+  by_transfer_[sequence.incoming.transfer] = sequence.id;
+  plane_.open(sequence.incoming.transfer, {sequence.peer.node, sequence.peer.incarnation},
+              make_places(info_.geometry, sequence.blocks, prompt_tokens), options_.grant_time_limit);
+  Grant grant;
+  grant.transfer = sequence.incoming.transfer;
+  grant.job = sequence.job;
+  grant.epoch = sequence.epoch;
+  grant.group = info_.geometry.group;
+  grant.blocks.assign(sequence.blocks.begin(), sequence.blocks.begin() + info_.geometry.blocks_for(prompt_tokens));
+  grant.time_limit_ns = static_cast<std::uint64_t>(options_.grant_time_limit.count());
+  out.send(sequence.peer, grant);
+}
+
+// The time limit starts with the first sign of the hand-over, not with the grant: it must not measure the prefill queue.
+void Worker::watch_incoming(Sequence& sequence, Outbox& out) {
+  if (overdue_.contains(sequence.id)) return;
+  overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
+  arm(out);
+}
+
+void Worker::on_event(const PieceArrived& arrived, Outbox& out) {
+  const auto it = by_transfer_.find(arrived.transfer);
+  if (it == by_transfer_.end()) return;
+  Sequence& sequence = sequences_.at(it->second);
+  for (std::size_t i = 0; i < arrived.digests.size(); ++i)
+    sequence.incoming.landed[arrived.first_place + static_cast<std::uint32_t>(i)] = arrived.digests[i];
+  const std::uint64_t bytes = arrived.digests.size() * info_.geometry.block_bytes();
+  sequence.incoming.bytes += bytes;
+  stats_.kv_bytes_received += bytes;
+  sequence.incoming.transport = plane_.transport(arrived.from);
+  if (sequence.phase == SequencePhase::kAwaitingKv) watch_incoming(sequence, out);
+}
+
+void Worker::on(const KvHandoff& handoff, Outbox& out) {
+  Sequence* sequence = find(handoff.job, handoff.epoch);
+  const bool expected = sequence != nullptr && sequence->phase == SequencePhase::kAwaitingKv &&
+                        sequence->incoming.transfer == handoff.transfer && sequence->peer == out.sender();
+  if (!expected) {
+    if (handoff.last) out.send(out.sender(), TransferResult{handoff.transfer, handoff.job, handoff.epoch, false, "not awaited"});
+    return;
+  }
+  for (std::size_t i = 0; i < handoff.handles.size(); ++i)
+    sequence->incoming.handles[handoff.first_block + static_cast<std::uint32_t>(i)] = handoff.handles[i];
+  if (handoff.last) {
+    sequence->incoming.last_received = true;
+    sequence->incoming.first_token = handoff.first_token;
+  }
+  watch_incoming(*sequence, out);
+  check_incoming(*sequence, out);
+  flush(out);
+  maybe_step(out);
+}
+
+void Worker::on_event(const TransferClosed& closed, Outbox& out) {
+  const auto it = by_transfer_.find(closed.transfer);
+  if (it == by_transfer_.end()) return;
+  Sequence& sequence = sequences_.at(it->second);
+  by_transfer_.erase(it);
+  sequence.incoming.open = false;
+  const auto places = info_.geometry.blocks_for(sequence.prompt.size());
+  sequence.incoming.complete = sequence.incoming.landed.size() == places;
+  if (sequence.phase == SequencePhase::kEnding) settle(sequence, out);
+  else if (sequence.incoming.complete) check_incoming(sequence, out);
+  else recompute(sequence, closed.reason, out);
+}
+
+// Adopts the sequence, or finds the miss, once everything that can be known is known.
+void Worker::check_incoming(Sequence& sequence, Outbox& out) {
+  IncomingKv& incoming = sequence.incoming;
+  if (incoming.open) return;
+  const bool peer_gone = !peers_.contains(sequence.peer.node) || peers_.at(sequence.peer.node).actor != sequence.peer;
+  if (!incoming.last_received) {
+    if (peer_gone) recompute(sequence, "the prefill worker left before it said what it sent", out);
+    return;
+  }
+  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
+  const std::uint32_t blocks = info_.geometry.blocks_for(prompt_tokens);
+  for (std::uint32_t i = 0; i < blocks; ++i) {
+    const auto handle = incoming.handles.find(i);
+    const auto landed = incoming.landed.find(i);
+    const bool same = handle != incoming.handles.end() && landed != incoming.landed.end() &&
+                      handle->second.worker == sequence.peer.node && handle->second.incarnation == sequence.peer.incarnation &&
+                      handle->second.group == info_.geometry.group &&
+                      handle->second.tokens == tokens_in_block(info_.geometry, prompt_tokens, i) &&
+                      handle->second.digest == landed->second;
+    if (!same) {
+      recompute(sequence, "block " + std::to_string(i) + " is not what was sent", out);
+      return;
+    }
+  }
+  overdue_.cancel(sequence.id);
+  out.send(sequence.peer, TransferResult{incoming.transfer, sequence.job, sequence.epoch, true, {}});
+  sequence.computed = prompt_tokens;
+  sequence.generated = {incoming.first_token};
+  sequence.phase = SequencePhase::kRunning;
+}
+
+// A miss. The sequence has its blocks and its prompt, so this worker computes what it did not get; tokens that prefill already
+// sent come out again with equal content.
+void Worker::recompute(Sequence& sequence, const std::string& why, Outbox& out) {
+  CHECK(!sequence.incoming.open);
+  overdue_.cancel(sequence.id);
+  if (sequence.incoming.transfer != TransferId{})
+    out.send(sequence.peer, TransferResult{sequence.incoming.transfer, sequence.job, sequence.epoch, false, why.substr(0, kReasonBytesMax)});
+  sequence.computed = 0;
+  sequence.generated.clear();
+  sequence.incoming.bytes = 0;
+  sequence.incoming.transport.clear();
+  sequence.phase = SequencePhase::kRunning;
+}
+
+// ---- prefill half --------------------------------------------------------------------------------------------------
+
+void Worker::on(const Grant& grant, Outbox& out) {
+  if (buried(grant.job, grant.epoch)) return;  // the decode half learns of the end from the coordinator
+  Sequence* sequence = find(grant.job, grant.epoch);
+  if (sequence == nullptr) {
+    // The coordinator's StartPrefill travels on another link and may still be under way.
+    if (early_grants_.size() < kEarlyGrantsMax) early_grants_[{grant.job, grant.epoch}] = {grant, out.sender()};
+    return;
+  }
+  const bool fits = sequence->kind == SequenceKind::kPrefillHalf && sequence->peer == out.sender() && !sequence->outgoing.grant &&
+                    grant.group == info_.geometry.group;
+  if (!fits) return;
+  sequence->outgoing.grant = grant;
+  hand_over(*sequence, out);
+}
+
+// Pushes what is finished and granted. Called after each chunk and when the grant comes.
+void Worker::hand_over(Sequence& sequence, Outbox& out) {
+  OutgoingKv& outgoing = sequence.outgoing;
+  if (!outgoing.grant || outgoing.last_sent || outgoing.declined) return;
+  const std::uint32_t blocks = info_.geometry.blocks_for(sequence.prompt.size());
+  if (outgoing.grant->blocks.size() != blocks) {
+    outgoing.grant.reset();  // nonsense from a peer: as good as none
+    return;
+  }
+  const auto finished = static_cast<std::uint32_t>(outgoing.digests.size());
+  if (finished > outgoing.blocks_pushed || sequence.phase == SequencePhase::kHandingOver)
+    push_blocks(sequence, finished - outgoing.blocks_pushed, out);
+}
+
+void Worker::push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out) {
+  OutgoingKv& outgoing = sequence.outgoing;
+  KvHandoff handoff;
+  handoff.transfer = outgoing.grant->transfer;
+  handoff.job = sequence.job;
+  handoff.epoch = sequence.epoch;
+  handoff.first_block = outgoing.blocks_pushed;
+  for (std::uint32_t i = outgoing.blocks_pushed; i < outgoing.blocks_pushed + count; ++i)
+    handoff.handles.push_back({out.self().node, out.self().incarnation, info_.geometry.group, sequence.blocks[i],
+                               pool_.generation(sequence.blocks[i]),
+                               tokens_in_block(info_.geometry, static_cast<std::uint32_t>(sequence.prompt.size()), i), outgoing.digests[i]});
+  if (count > 0) {
+    const std::uint64_t ticket = next_ticket_++;
+    by_ticket_[ticket] = sequence.id;
+    ++outgoing.pushes_pending;
+    plane_.push(ticket, {sequence.peer.node, sequence.peer.incarnation}, handoff.transfer,
+                plan_pieces(info_.geometry, sequence.blocks, outgoing.grant->blocks, outgoing.blocks_pushed, count));
+    stats_.kv_bytes_sent += count * info_.geometry.block_bytes();
+    outgoing.blocks_pushed += count;
+  }
+  if (sequence.phase == SequencePhase::kHandingOver) {
+    handoff.last = true;
+    handoff.first_token = sequence.generated.front();
+    outgoing.last_sent = true;
+    overdue_.set(sequence.id, out.now() + 2 * options_.transfer_time_limit);
+    arm(out);
+  }
+  out.send(sequence.peer, handoff);
+}
+
+void Worker::on(const TransferResult& result, Outbox& out) {
+  Sequence* sequence = find(result.job, result.epoch);
+  const bool ours = sequence != nullptr && sequence->kind == SequenceKind::kPrefillHalf && sequence->outgoing.grant &&
+                    sequence->outgoing.grant->transfer == result.transfer && sequence->peer == out.sender();
+  if (!ours) return;
+  if (sequence->phase == SequencePhase::kRunning) {
+    sequence->outgoing.declined = true;  // in the middle of the prompt; the first token still comes from here
+    plane_.abandon(result.transfer);
+    return;
+  }
+  sequence->outgoing.result_received = result.ok;
+  end(*sequence, out);
+  flush(out);
+  maybe_step(out);
+}
+
+void Worker::on_event(const PushDone& done, Outbox& out) {
+  const auto it = by_ticket_.find(done.ticket);
+  if (it == by_ticket_.end()) return;
+  Sequence& sequence = sequences_.at(it->second);
+  by_ticket_.erase(it);
+  --sequence.outgoing.pushes_pending;
+  if (sequence.phase == SequencePhase::kEnding) settle(sequence, out);
+}
+
+void Worker::on_event(const PeerFailed& failed, Outbox& out) {
+  // Membership is the coordinator's to decide. The transport's address is still valid as long as the peer lives.
+  const auto peer = peers_.find(failed.peer.node);
+  if (peer != peers_.end() && peer->second.actor.incarnation == failed.peer.incarnation && !peer->second.data_address.empty())
+    plane_.connect(failed.peer, peer->second.data_address);
+  (void)out;
+}
+
+void Worker::on_data_plane(const DataPlaneEvent& event, Outbox& out) {
+  std::visit([&](const auto& specific) { on_event(specific, out); }, event);
+  flush(out);
+  maybe_step(out);
+}
+
+void Worker::transfer_overdue(std::uint64_t id, Outbox& out) {
+  const auto it = sequences_.find(id);
+  if (it == sequences_.end()) return;
+  Sequence& sequence = it->second;
+  if (sequence.phase == SequencePhase::kAwaitingKv) {
+    if (sequence.incoming.open) plane_.close(sequence.incoming.transfer);
+    else recompute(sequence, "the hand-over was not finished in time", out);
+  } else if (sequence.phase == SequencePhase::kHandingOver) {
+    end(sequence, out);  // the source lease is over: the push is abandoned first, the blocks follow
+  }
+}
+
+}  // namespace baton

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Continuous batching, and the life of a sequence from its arrival to the release of its last block.
+#include <algorithm>
+#include <utility>
+
+#include "actors/worker.h"
+#include "runtime/base/check.h"
+
+namespace baton {
+
+Sequence* Worker::find(JobId job, Epoch epoch) {
+  const auto it = by_job_.find(job);
+  if (it == by_job_.end()) return nullptr;
+  Sequence& sequence = sequences_.at(it->second);
+  return sequence.epoch == epoch ? &sequence : nullptr;
+}
+
+void Worker::on(const StartPrefill& start, Outbox& out) {
+  if (out.sender() != coordinator_) return;
+  Sequence sequence;
+  sequence.job = start.job;
+  sequence.epoch = start.epoch;
+  sequence.edge = start.edge;
+  sequence.prompt = start.prompt;
+  sequence.sampling = start.sampling;
+  sequence.peer = start.decode;
+  sequence.kind = start.decode.valid() && start.decode != out.self() ? SequenceKind::kPrefillHalf : SequenceKind::kLocal;
+  const auto early = early_grants_.find({start.job, start.epoch});
+  if (early != early_grants_.end()) {
+    if (early->second.second == start.decode) sequence.outgoing.grant = early->second.first;
+    early_grants_.erase(early);
+  }
+  add(std::move(sequence), out);
+}
+
+void Worker::on(const StartDecode& start, Outbox& out) {
+  if (out.sender() != coordinator_) return;
+  Sequence sequence;
+  sequence.job = start.job;
+  sequence.epoch = start.epoch;
+  sequence.edge = start.edge;
+  sequence.prompt = start.prompt;
+  sequence.sampling = start.sampling;
+  sequence.peer = start.prefill;
+  sequence.kind = SequenceKind::kDecodeHalf;
+  add(std::move(sequence), out);
+}
+
+void Worker::add(Sequence sequence, Outbox& out) {
+  if (buried(sequence.job, sequence.epoch) || find(sequence.job, sequence.epoch) != nullptr) return;
+  if (const auto older = by_job_.find(sequence.job); older != by_job_.end()) end(sequences_.at(older->second), out);
+  sequence.id = next_sequence_++;
+  const std::uint64_t id = sequence.id;
+  by_job_[sequence.job] = id;
+  Sequence& added = sequences_.emplace(id, std::move(sequence)).first->second;
+  const bool tokens_known = std::all_of(added.prompt.begin(), added.prompt.end(), [this](TokenId token) {
+    return token >= 0 && static_cast<std::uint32_t>(token) < info_.vocab_size;
+  });
+  const std::uint64_t tokens = added.prompt.size() + added.sampling.max_tokens;
+  if (added.prompt.empty() || added.sampling.max_tokens == 0 || !tokens_known)
+    fail_job(added, ErrorCode::kInvalidArgument, "the prompt is empty or has ids outside the vocabulary", out);
+  else if (tokens > info_.max_model_len || info_.geometry.blocks_for(tokens) > options_.blocks_total)
+    fail_job(added, ErrorCode::kInvalidArgument, "prompt and max_tokens need more KV than worker " + options_.name + " has", out);
+  flush(out);
+  maybe_step(out);
+}
+
+// Strictly in order of arrival: see the head of worker.h.
+void Worker::admit_waiting(Outbox& out) {
+  std::uint32_t active = 0;
+  for (const auto& [id, sequence] : sequences_)
+    if (sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kAwaitingKv) ++active;
+  for (auto& [id, sequence] : sequences_) {
+    if (sequence.phase != SequencePhase::kWaiting) continue;
+    if (active >= options_.limits.max_num_seqs || !give_blocks(sequence, out)) return;
+    ++active;
+  }
+}
+
+// All blocks the sequence can ever need here, at once: a decode never stops for want of a block.
+bool Worker::give_blocks(Sequence& sequence, Outbox& out) {
+  const std::uint32_t tokens = static_cast<std::uint32_t>(sequence.prompt.size()) +
+                               (sequence.kind == SequenceKind::kPrefillHalf ? 0 : sequence.sampling.max_tokens - 1);
+  auto blocks = pool_.allocate(info_.geometry.blocks_for(tokens), sequence.id);
+  if (!blocks) return false;
+  sequence.blocks = std::move(*blocks);
+  sequence.phase = SequencePhase::kRunning;
+  if (sequence.kind == SequenceKind::kDecodeHalf) open_transfer(sequence, out);
+  return true;
+}
+
+void Worker::maybe_step(Outbox& out) {
+  admit_waiting(out);
+  flush(out);
+  if (step_running_) return;
+  std::vector<Sequence*> runnable;
+  std::vector<BatchCandidate> candidates;
+  for (auto& [id, sequence] : sequences_)
+    if (sequence.phase == SequencePhase::kRunning) {
+      runnable.push_back(&sequence);
+      candidates.push_back({sequence.length() - sequence.computed, !sequence.generated.empty() && sequence.computed + 1 == sequence.length()});
+    }
+  if (runnable.empty()) return;
+  const std::vector<std::uint32_t> granted = plan_batch(candidates, options_.limits);
+  BatchPlan plan;
+  plan.step = next_step_++;
+  const std::uint32_t block_tokens = info_.geometry.block_tokens;
+  for (std::size_t i = 0; i < runnable.size(); ++i) {
+    if (granted[i] == 0) continue;
+    Sequence& sequence = *runnable[i];
+    SequencePlan share;
+    share.sequence = sequence.id;
+    share.first_position = sequence.computed;
+    for (std::uint32_t t = 0; t < granted[i]; ++t) share.tokens.push_back(sequence.token_at(sequence.computed + t));
+    share.blocks = sequence.blocks;
+    const std::uint32_t end_position = sequence.computed + granted[i];
+    share.sample = end_position == sequence.length();
+    share.sampling = sequence.sampling;
+    if (sequence.kind == SequenceKind::kPrefillHalf) {
+      share.digest_begin = static_cast<std::uint32_t>(sequence.outgoing.digests.size());
+      share.digest_end = share.sample ? info_.geometry.blocks_for(end_position) : end_position / block_tokens;
+    }
+    sequence.in_step = true;
+    in_step_[sequence.id] = granted[i];
+    plan.sequences.push_back(std::move(share));
+  }
+  step_running_ = true;
+  engine_.submit(std::move(plan), [this](StepResult result, Outbox& later) { step_done(result, later); });
+}
+
+void Worker::step_done(const StepResult& result, Outbox& out) {
+  CHECK(step_running_ && result.sequences.size() == in_step_.size());
+  step_running_ = false;
+  ++stats_.progress;
+  const std::map<std::uint64_t, std::uint32_t> computed = std::exchange(in_step_, {});
+  for (const SequenceResult& share : result.sequences) {
+    Sequence& sequence = sequences_.at(share.sequence);  // kept alive by in_step
+    sequence.in_step = false;
+    if (sequence.phase == SequencePhase::kEnding) settle(sequence, out);
+    else take_result(sequence, share, computed.at(share.sequence), out);
+  }
+  flush(out);
+  maybe_step(out);
+}
+
+void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::uint32_t computed, Outbox& out) {
+  if (!result.error.empty()) {
+    fail_job(sequence, ErrorCode::kInternal, result.error, out);
+    return;
+  }
+  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
+  if (sequence.computed < prompt_tokens) stats_.prompt_tokens_computed += std::min(computed, prompt_tokens - sequence.computed);
+  sequence.computed += computed;
+  for (const std::uint64_t digest : result.digests) sequence.outgoing.digests.push_back(digest);
+  if (result.sampled) {
+    emit(sequence, result.token, result.logprob);
+    sequence.generated.push_back(result.token);
+    ++stats_.tokens_generated;
+    const bool stop = !sequence.sampling.ignore_eos &&
+                      std::find(info_.stop_tokens.begin(), info_.stop_tokens.end(), result.token) != info_.stop_tokens.end();
+    if (stop || sequence.generated.size() >= sequence.sampling.max_tokens) {
+      finish(sequence, stop ? FinishReason::kStop : FinishReason::kLength);
+      end(sequence, out);
+      return;
+    }
+    if (sequence.outgoing.declined) {
+      end(sequence, out);
+      return;
+    }
+    if (sequence.kind == SequenceKind::kPrefillHalf) {
+      sequence.phase = SequencePhase::kHandingOver;
+      pool_.lease(sequence.blocks, sequence.id);
+      overdue_.set(sequence.id, out.now() + options_.grant_time_limit);
+      arm(out);
+    }
+  }
+  if (sequence.kind == SequenceKind::kPrefillHalf) hand_over(sequence, out);
+}
+
+void Worker::emit(const Sequence& sequence, TokenId token, float logprob) {
+  const TokenItem item{sequence.job, sequence.epoch, static_cast<std::uint32_t>(sequence.generated.size()), token, logprob};
+  batches_.to_edges[sequence.edge].tokens.push_back(item);
+  batches_.to_coordinator.tokens.push_back(item);
+}
+
+void Worker::finish(Sequence& sequence, FinishReason reason) {
+  const JobFinish finished{sequence.job, sequence.epoch, reason, static_cast<std::uint32_t>(sequence.generated.size()),
+                           sequence.incoming.bytes, sequence.incoming.transport};
+  batches_.to_edges[sequence.edge].finished.push_back(finished);
+  batches_.to_coordinator.finished.push_back(finished);
+}
+
+void Worker::fail_job(Sequence& sequence, ErrorCode code, const std::string& message, Outbox& out) {
+  JobFailed failed{sequence.job, sequence.epoch, code, message.substr(0, kReasonBytesMax)};
+  out.send(coordinator_, failed);
+  end(sequence, out);
+}
+
+void Worker::on(const CancelJob& cancel, Outbox& out) {
+  if (out.sender() != coordinator_) return;
+  if (const auto it = by_job_.find(cancel.job); it != by_job_.end() && sequences_.at(it->second).epoch <= cancel.epoch)
+    end(sequences_.at(it->second), out);
+  else bury(cancel.job, cancel.epoch);
+  flush(out);
+  maybe_step(out);
+}
+
+// From here on nothing of the sequence is seen outside; its blocks follow as soon as nothing touches them.
+void Worker::end(Sequence& sequence, Outbox& out) {
+  CHECK(sequence.phase != SequencePhase::kEnding);
+  sequence.phase = SequencePhase::kEnding;
+  by_job_.erase(sequence.job);
+  bury(sequence.job, sequence.epoch);
+  overdue_.cancel(sequence.id);
+  if (sequence.incoming.open) {
+    plane_.close(sequence.incoming.transfer);
+    pool_.quarantine(sequence.blocks, sequence.id);
+  }
+  if (sequence.outgoing.pushes_pending > 0 && !sequence.outgoing.result_received) plane_.abandon(sequence.outgoing.grant->transfer);
+  settle(sequence, out);
+}
+
+void Worker::settle(Sequence& sequence, Outbox&) {
+  CHECK(sequence.phase == SequencePhase::kEnding);
+  if (sequence.in_step || sequence.incoming.open || sequence.outgoing.pushes_pending > 0) return;
+  batches_.to_coordinator.released.push_back({sequence.job, sequence.epoch});
+  pool_.release(sequence.blocks, sequence.id);
+  sequences_.erase(sequence.id);
+}
+
+void Worker::bury(JobId job, Epoch epoch) {
+  const auto [it, fresh] = tombstones_.emplace(job, epoch);
+  it->second = std::max(it->second, epoch);
+  std::erase_if(early_grants_, [&](const auto& entry) { return entry.first.first == job && entry.first.second <= epoch; });
+  if (!fresh) return;
+  tombstone_order_.push_back(job);
+  if (tombstone_order_.size() > kTombstonesMax) {
+    tombstones_.erase(tombstone_order_.front());
+    tombstone_order_.pop_front();
+  }
+}
+
+bool Worker::buried(JobId job, Epoch epoch) const {
+  const auto it = tombstones_.find(job);
+  return it != tombstones_.end() && it->second >= epoch;
+}
+
+// One batch per step and destination, never one message per token.
+void Worker::flush(Outbox& out) {
+  for (const auto& [edge, batch] : batches_.to_edges) out.send(edge, batch);
+  TokenBatch& all = batches_.to_coordinator;
+  if (!all.tokens.empty() || !all.finished.empty() || !all.released.empty()) out.send(coordinator_, all);
+  batches_ = {};
+}
+
+}  // namespace baton
