@@ -6,6 +6,7 @@
 // beside it) or a local event (LinkUp, LinkDown, a finished engine step), which never crosses a wire.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -33,11 +34,13 @@ concept WireMessage = requires {
 };
 
 namespace detail {
+// Named, because GCC 12 finds no parameter pack in a fold over a requires-expression.
+template <class A, class M>
+concept Handles = requires(A a, const M& m, Outbox& out) { a.on(m, out); };
 template <class A, class Inbox>
 struct HandlesAll;
 template <class A, class... M>
-struct HandlesAll<A, std::variant<M...>>
-    : std::bool_constant<(requires(A a, const M& m, Outbox& out) { a.on(m, out); } && ...)> {};
+struct HandlesAll<A, std::variant<M...>> : std::bool_constant<(Handles<A, M> && ...)> {};
 }  // namespace detail
 
 template <class A>
