@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/sim_wire.h"
+
+#include <utility>
+
+#include "kvstore/digest.h"
+#include "models/oracle_tokenizer.h"
+#include "runtime/base/check.h"
+
+namespace baton {
+
+// The simulated device: a step takes virtual time and reads and writes the pool at one moment of it, now at the beginning, now at
+// the end, so that a block that changes hands during a step shows.
+class SimCluster::SimEngine final : public EnginePort {
+ public:
+  SimEngine(std::unique_ptr<Engine> engine, const SimClusterOptions& options, SimNodeContext& context)
+      : engine_(std::move(engine)), options_(options), context_(context) {}
+
+  void submit(BatchPlan plan, std::function<void(StepResult, Outbox&)> done) override {
+    std::size_t tokens = 0;
+    for (const SequencePlan& sequence : plan.sequences) tokens += sequence.tokens.size();
+    const Duration takes = options_.step_base + static_cast<std::int64_t>(tokens) * options_.step_per_token;
+    const bool early = context_.heap().random().chance(1, 2);
+    auto result = std::make_shared<StepResult>();
+    if (early) *result = engine_->step(plan);
+    context_.after(takes, [this, early, result, plan = std::move(plan), done = std::move(done)] {
+      if (!early) *result = engine_->step(plan);
+      context_.executor().post(0, [result, done](Outbox& out) { done(std::move(*result), out); });
+    });
+  }
+
+ private:
+  std::unique_ptr<Engine> engine_;
+  const SimClusterOptions& options_;
+  SimNodeContext& context_;
+};
+
+class SimCluster::Exit final : public ProcessControl {
+ public:
+  Exit(SimCluster& cluster, SimNodeContext& context) : cluster_(cluster), context_(context) {}
+  void exit(int, const std::string&) override {
+    if (asked_) return;
+    asked_ = true;
+    context_.after(Duration{0}, [this] {
+      ++cluster_.worker_exits_;
+      cluster_.worker_ended(context_.name());
+    });
+  }
+
+ private:
+  SimCluster& cluster_;
+  SimNodeContext& context_;
+  bool asked_ = false;
+};
+
+struct SimCluster::CoordinatorProcess final : SimProcess {
+  explicit CoordinatorProcess(const CoordinatorOptions& options) : actor(options), cell(actor) {}
+  Coordinator actor;
+  ActorCell<Coordinator> cell;
+};
+
+struct SimCluster::EdgeProcess final : SimProcess {
+  EdgeProcess(EdgeOptions options, const Tokenizer& tokenizer, SimCluster& cluster, SimNodeContext& context)
+      : exit(cluster, context), actor(std::move(options), tokenizer, exit), cell(actor) {}
+  Exit exit;
+  Edge actor;
+  ActorCell<Edge> cell;
+};
+
+struct SimCluster::WorkerProcess final : SimProcess {
+  WorkerProcess(SimCluster& cluster, WorkerOptions options, SimNodeContext& context)
+      : key{context.node(), context.incarnation()},
+        plane(cluster.fabric_.make(
+            key, options.blocks_total * oracle_info(cluster.options_.model).geometry.block_bytes(),
+            [this, &context](DataPlaneEvent event) {
+              context.executor().post(0, [this, event = std::move(event)](Outbox& out) { actor.on_data_plane(event, out); });
+            },
+            [geometry = oracle_info(cluster.options_.model).geometry](std::span<const std::byte> bytes, std::uint64_t tag) {
+              return block_digest(geometry, bytes, digest_tag_position(tag), digest_tag_tokens(tag));
+            })),
+        exit(cluster, context),
+        engine(make_oracle_engine(cluster.options_.model, plane->pool()), cluster.options_, context),
+        actor(std::move(options), oracle_info(cluster.options_.model), engine, *plane, exit),
+        cell(actor) {}
+  PeerKey key;
+  std::unique_ptr<SimDataPlane> plane;
+  Exit exit;
+  SimEngine engine;
+  Worker actor;
+  ActorCell<Worker> cell;
+};
+
+struct SimCluster::ClientProcess final : SimProcess {
+  explicit ClientProcess(JobClient::Sink sink) : actor(edge_node(), SimWorld::address_of("edge/jobs"), std::move(sink)), cell(actor) {}
+  JobClient actor;
+  ActorCell<JobClient> cell;
+};
+
+SimCluster::SimCluster(EventHeap& heap, const SimClusterOptions& options)
+    : heap_(heap),
+      options_(options),
+      fabric_(heap, options.fabric),
+      world_(heap, options.world),
+      tokenizer_(make_oracle_tokenizer(kOracleVocabulary)) {
+  world_.add_node("coordinator", [this](SimNodeContext& context) {
+    auto process = std::make_unique<CoordinatorProcess>(options_.coordinator);
+    context.add(0, process->cell);
+    return process;
+  });
+  world_.add_node("edge/jobs", [this](SimNodeContext& context) {
+    EdgeOptions edge;
+    edge.name = "jobs";
+    edge.control_address = context.address();
+    edge.coordinator_address = SimWorld::address_of("coordinator");
+    edge.coordinator_node = coordinator_node();
+    edge.max_model_len = options_.model.max_model_len;
+    auto process = std::make_unique<EdgeProcess>(std::move(edge), *tokenizer_, *this, context);
+    context.add(0, process->cell);
+    context.executor().post(0, [actor = &process->actor](Outbox& out) { actor->start(out); });
+    return process;
+  });
+  for (const SimPool& pool : options_.pools)
+    for (std::uint32_t i = 0; i < pool.replicas; ++i) add_worker(pool, i);
+}
+
+SimCluster::~SimCluster() = default;
+
+void SimCluster::add_worker(const SimPool& pool, std::uint32_t index) {
+  const std::string name = pool.name + "-" + std::to_string(index);
+  workers_.push_back("worker/" + name);
+  world_.add_node(workers_.back(), [this, pool, name](SimNodeContext& context) {
+    WorkerOptions worker;
+    worker.name = name;
+    worker.pool = pool.name;
+    worker.role = pool.role;
+    worker.control_address = context.address();
+    worker.coordinator_address = SimWorld::address_of("coordinator");
+    worker.coordinator_node = coordinator_node();
+    worker.blocks_total = pool.blocks;
+    worker.limits = pool.limits;
+    worker.grant_time_limit = options_.coordinator.request_time_limit;
+    worker.transfer_time_limit = options_.transfer_time_limit;
+    auto process = std::make_unique<WorkerProcess>(*this, std::move(worker), context);
+    context.add(0, process->cell);
+    context.executor().post(0, [actor = &process->actor](Outbox& out) { actor->start(out); });
+    return process;
+  });
+}
+
+void SimCluster::kill_worker(const std::string& name) {
+  if (world_.alive(name)) worker_ended(name);
+}
+
+void SimCluster::worker_ended(const std::string& name) {
+  if (auto* process = static_cast<WorkerProcess*>(world_.process(name))) fabric_.kill(process->key);
+  world_.kill(name);
+  heap_.after(options_.restart_after, [this, name] {
+    if (!world_.alive(name)) world_.restart(name);
+  });
+}
+
+void SimCluster::pause_worker(const std::string& name) {
+  if (auto* process = static_cast<WorkerProcess*>(world_.process(name))) {
+    fabric_.pause(process->key);
+    world_.pause(name);
+  }
+}
+
+void SimCluster::resume_worker(const std::string& name) {
+  if (auto* process = static_cast<WorkerProcess*>(world_.process(name))) fabric_.resume(process->key);
+  world_.resume(name);
+}
+
+const Worker* SimCluster::worker(const std::string& name) {
+  const auto* process = static_cast<WorkerProcess*>(world_.process(name));
+  return process == nullptr ? nullptr : &process->actor;
+}
+
+const Coordinator& SimCluster::coordinator() { return static_cast<CoordinatorProcess*>(world_.process("coordinator"))->actor; }
+const Edge& SimCluster::edge() { return static_cast<EdgeProcess*>(world_.process("edge/jobs"))->actor; }
+
+void SimCluster::add_client(const std::string& name, JobClient::Sink sink,
+                            std::function<void(JobClient&, Outbox&, SimNodeContext&)> ready) {
+  world_.add_node(
+      name,
+      [sink = std::move(sink), ready = std::move(ready)](SimNodeContext& context) {
+        auto process = std::make_unique<ClientProcess>(sink);
+        context.add(0, process->cell);
+        context.executor().post(0, [actor = &process->actor, ready, &context](Outbox& out) { ready(*actor, out, context); });
+        return process;
+      },
+      false);
+}
+
+}  // namespace baton

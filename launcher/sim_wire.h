@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimCluster: a whole cluster of the shipped actors on virtual time: coordinator, edge and workers as simulated processes, the
+// oracle engine on simulated devices, KV over the simulated fabric. The counterpart of wire.cc; nothing here decides anything
+// the actors do not. A worker that exits or is killed is started again by the simulated supervisor after `restart_after`.
+// One thread. Owns world and fabric; borrows the heap.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/coordinator.h"
+#include "actors/edge.h"
+#include "actors/job_client.h"
+#include "actors/worker.h"
+#include "engine/oracle_engine.h"
+#include "runtime/actor/sim_loop.h"
+#include "runtime/link/sim_data_plane.h"
+
+namespace baton {
+
+struct SimPool {
+  std::string name;
+  Role role = Role::kBoth;
+  std::uint32_t replicas = 1;
+  std::uint32_t blocks = 64;
+  BatchLimits limits;
+};
+
+struct SimClusterOptions {
+  std::vector<SimPool> pools;
+  OracleOptions model;
+  CoordinatorOptions coordinator;
+  SimWorldOptions world;
+  SimFabricOptions fabric;
+  Duration step_base = std::chrono::microseconds(500);
+  Duration step_per_token = std::chrono::microseconds(20);
+  Duration transfer_time_limit = std::chrono::seconds(1);
+  Duration restart_after = std::chrono::milliseconds(50);
+};
+
+class SimCluster {
+ public:
+  SimCluster(EventHeap& heap, const SimClusterOptions& options);
+  ~SimCluster();
+
+  SimWorld& world() { return world_; }
+  SimFabric& fabric() { return fabric_; }
+  const std::vector<std::string>& workers() const { return workers_; }
+  void kill_worker(const std::string& name);  // comes back after restart_after
+  void pause_worker(const std::string& name);
+  void resume_worker(const std::string& name);
+  // Null while it is dead.
+  const Worker* worker(const std::string& name);
+  const Coordinator& coordinator();
+  const Edge& edge();
+  // Adds a client process whose actor talks to the edge. `ready` is called with it in its first turn.
+  void add_client(const std::string& name, JobClient::Sink sink, std::function<void(JobClient&, Outbox&, SimNodeContext&)> ready);
+  static NodeId coordinator_node() { return node_id("coordinator"); }
+  static NodeId edge_node() { return node_id("edge/jobs"); }
+  std::uint64_t worker_exits() const { return worker_exits_; }
+
+ private:
+  struct CoordinatorProcess;
+  struct EdgeProcess;
+  struct WorkerProcess;
+  struct ClientProcess;
+  class SimEngine;
+  class Exit;
+
+  void add_worker(const SimPool& pool, std::uint32_t index);
+  void worker_ended(const std::string& name);
+
+  EventHeap& heap_;
+  const SimClusterOptions options_;
+  SimFabric fabric_;
+  SimWorld world_;
+  std::vector<std::string> workers_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::uint64_t worker_exits_ = 0;
+};
+
+}  // namespace baton

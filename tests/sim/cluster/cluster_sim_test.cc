@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The swarm: BATON_SIM_SEEDS seeds (default 500) from BATON_SIM_FIRST (default 1). `./check sim --seeds 10000`, `--seed 42`.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "tests/support/sim_scenario.h"
+
+namespace baton {
+namespace {
+
+std::uint64_t setting(const char* name, std::uint64_t fallback) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
+}
+
+std::string joined(const SimVerdict& verdict) {
+  std::string text;
+  for (const std::string& complaint : verdict.complaints) text += "\n  " + complaint;
+  return text;
+}
+
+TEST(ClusterSim, AQuietClusterServesEveryJobWithTheRightTokens) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const SimVerdict verdict = run_scenario(seed, {false, 30});
+    EXPECT_TRUE(verdict.complaints.empty()) << "seed " << seed << joined(verdict);
+    EXPECT_EQ(verdict.failed, 0u) << "seed " << seed;
+  }
+}
+
+TEST(ClusterSim, ASeedDecidesEveryEvent) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const SimVerdict first = run_scenario(seed);
+    const SimVerdict second = run_scenario(seed);
+    EXPECT_EQ(first.hash, second.hash) << "seed " << seed;
+    EXPECT_EQ(first.events, second.events) << "seed " << seed;
+  }
+}
+
+TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
+  const std::uint64_t first = setting("BATON_SIM_FIRST", 1);
+  const std::uint64_t seeds = setting("BATON_SIM_SEEDS", 500);
+  SimVerdict total;
+  std::uint64_t failing = 0;
+  const auto started = std::chrono::steady_clock::now();
+  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+    const SimVerdict verdict = run_scenario(seed);
+    EXPECT_TRUE(verdict.complaints.empty()) << "replay with ./check sim --seed " << seed << joined(verdict);
+    failing += verdict.complaints.empty() ? 0 : 1;
+    total.events += verdict.events;
+    total.faults += verdict.faults;
+    total.jobs += verdict.jobs;
+    total.finished += verdict.finished;
+    total.failed += verdict.failed;
+    total.transferred += verdict.transferred;
+    total.tokens += verdict.tokens;
+    total.late_bytes += verdict.late_bytes;
+    total.virtual_seconds += verdict.virtual_seconds;
+  }
+  const double minutes = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() / 60;
+  std::printf(
+      "sim: seeds=%llu failing=%llu jobs=%llu finished=%llu typed_errors=%llu transferred=%llu tokens=%llu faults=%llu "
+      "late_bytes=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f\n",
+      static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(failing), static_cast<unsigned long long>(total.jobs),
+      static_cast<unsigned long long>(total.finished), static_cast<unsigned long long>(total.failed),
+      static_cast<unsigned long long>(total.transferred), static_cast<unsigned long long>(total.tokens),
+      static_cast<unsigned long long>(total.faults), static_cast<unsigned long long>(total.late_bytes),
+      static_cast<unsigned long long>(total.events), total.virtual_seconds, static_cast<double>(seeds) / minutes,
+      static_cast<double>(total.faults) / minutes, static_cast<double>(total.events) / minutes / 60);
+  // A swarm in which nothing happened would prove nothing.
+  if (seeds >= 100) {
+    EXPECT_GT(total.transferred, seeds);
+    EXPECT_GT(total.faults, seeds);
+    EXPECT_GT(total.finished * 10, total.jobs * 5);
+  }
+}
+
+}  // namespace
+}  // namespace baton

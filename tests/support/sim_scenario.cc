@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/sim_scenario.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "tests/support/sim_users.h"
+
+namespace baton {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+std::uint32_t between(Random& random, std::uint32_t low, std::uint32_t high) {
+  return low + static_cast<std::uint32_t>(random.below(high - low + 1));
+}
+
+// Pools large enough for one job of the largest size, and often hardly larger.
+SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, bool faults) {
+  SimClusterOptions options;
+  options.model.block_tokens = 1u << random.below(6);
+  options.model.max_model_len = 512;
+  options.model.salt = random.next();
+  const std::uint32_t needed = (users.prompt_max + users.tokens_max) / options.model.block_tokens + 1;
+  const auto pool = [&](const char* name, Role role) {
+    SimPool made;
+    made.name = name;
+    made.role = role;
+    made.replicas = between(random, 1, 3);
+    made.blocks = needed + between(random, 0, 4 * needed);
+    made.limits.max_num_seqs = 1u << random.below(7);
+    made.limits.max_num_batched_tokens = 1u << (3 + random.below(7));
+    return made;
+  };
+  const std::uint64_t shape = random.below(8);
+  if (shape == 0) {
+    options.pools = {pool("both", Role::kBoth)};
+  } else {
+    options.pools = {pool("prefill", Role::kPrefill), pool("decode", Role::kDecode)};
+    if (shape == 1) options.pools.push_back(pool("both", Role::kBoth));
+  }
+  options.coordinator.cluster_name = "sim";
+  options.coordinator.request_time_limit = seconds(20);
+  options.coordinator.heartbeat_interval = milliseconds(between(random, 20, 200));
+  options.coordinator.heartbeat_miss = between(random, 3, 6);
+  options.restart_after = milliseconds(between(random, 1, 500));
+  if (!faults) return options;
+  options.world.network = draw_network_options(random);
+  const auto sometimes = [&](std::uint32_t ppm) { return random.chance(1, 2) ? static_cast<std::uint32_t>(random.below(ppm)) : 0; };
+  options.fabric.faults = {sometimes(50'000), sometimes(50'000), sometimes(50'000), sometimes(50'000), sometimes(50'000)};
+  return options;
+}
+
+class Scenario {
+ public:
+  Scenario(std::uint64_t seed, const SimScenarioOptions& options)
+      : heap_(seed), faults_(options.faults), users_options_(make_users(options)), cluster_options_(draw_cluster(heap_.random(), users_options_, faults_)),
+        cluster_(heap_, cluster_options_), users_(cluster_, cluster_options_.model, users_options_) {}
+
+  SimVerdict run() {
+    if (faults_) schedule_faults();
+    heap_.run_until(Time{} + seconds(2));
+    heal();
+    const bool live = cluster_.world().run_while_not([this] { return users_.all_ended(); }, seconds(60));
+    if (!live) complain("not every job ended:" + users_.unfinished());
+    heap_.run_until(heap_.now() + seconds(5));
+    check_baseline();
+    return verdict();
+  }
+
+ private:
+  static SimUsersOptions make_users(const SimScenarioOptions& options) {
+    SimUsersOptions users;
+    users.jobs = options.jobs;
+    users.errors_allowed = options.faults;
+    return users;
+  }
+
+  void complain(const std::string& what) { complaints_.push_back(what); }
+
+  void schedule_faults() {
+    Random& random = heap_.random();
+    const std::uint32_t kinds = static_cast<std::uint32_t>(random.below(16));
+    for (std::uint32_t strike = between(random, 0, 12); strike > 0; --strike) {
+      const Duration when = milliseconds(between(random, 1, 1500));
+      const std::string victim = cluster_.workers()[random.below(cluster_.workers().size())];
+      const std::uint64_t kind = random.below(4);
+      if ((kinds >> kind & 1) == 0) continue;
+      heap_.after(when, [this, victim, kind] { this->strike(victim, kind); });
+    }
+  }
+
+  void strike(const std::string& victim, std::uint64_t kind) {
+    if (!cluster_.world().alive(victim)) return;
+    ++strikes_;
+    if (kind == 0) {
+      cluster_.kill_worker(victim);
+    } else if (kind == 1) {
+      cluster_.pause_worker(victim);
+      heap_.after(milliseconds(1 + heap_.random().below(1500)), [this, victim] { cluster_.resume_worker(victim); });
+    } else {
+      const std::vector<std::string>& all = cluster_.workers();
+      const std::string other = kind == 2 ? std::string("coordinator") : all[heap_.random().below(all.size())];
+      if (other != victim) cluster_.world().partition(victim, other, heap_.random().chance(1, 2));
+      heap_.after(milliseconds(1 + heap_.random().below(800)), [this] { cluster_.world().heal(); });
+    }
+  }
+
+  void heal() {
+    SimNetworkOptions& network = cluster_.world().network().options();
+    network.loss_ppm = network.duplicate_ppm = network.reorder_ppm = network.refuse_ppm = network.reset_ppm = 0;
+    cluster_.fabric().set_faults({});
+    cluster_.world().heal();
+    for (const std::string& name : cluster_.workers()) cluster_.resume_worker(name);
+  }
+
+  void check_baseline() {
+    for (const std::string& complaint : users_.complaints()) complain(complaint);
+    if (cluster_.coordinator().jobs() != 0) complain(std::to_string(cluster_.coordinator().jobs()) + " jobs left at the coordinator");
+    for (const std::string& problem : cluster_.coordinator().check_integrity()) complain("coordinator: " + problem);
+    if (cluster_.edge().streams() != 0) complain(std::to_string(cluster_.edge().streams()) + " streams left at the edge");
+    if (cluster_.coordinator().workers() != cluster_.workers().size()) complain("a worker did not come back");
+    for (const std::string& name : cluster_.workers()) {
+      const Worker* worker = cluster_.worker(name);
+      if (worker == nullptr) {
+        complain(name + " is dead");
+        continue;
+      }
+      const FsckAccount account = worker->account();
+      for (const std::string& problem : account.problems) complain(name + ": " + problem);
+      if (account.free != account.blocks_total || account.sequences != 0 || account.transfers != 0)
+        complain(name + ": " + std::to_string(account.blocks_total - account.free) + " blocks, " + std::to_string(account.sequences) +
+                 " sequences, " + std::to_string(account.transfers) + " transfers left");
+    }
+  }
+
+  SimVerdict verdict() {
+    SimVerdict verdict;
+    verdict.complaints = complaints_;
+    verdict.hash = heap_.hash();
+    verdict.events = heap_.events();
+    const SimNetworkCounters& network = cluster_.world().network().counters();
+    verdict.faults = strikes_ + network.lost + network.duplicated + network.reordered + network.refused + network.resets;
+    verdict.jobs = users_options_.jobs;
+    verdict.finished = users_.finished();
+    verdict.failed = users_.failed();
+    verdict.transferred = users_.transferred();
+    verdict.tokens = users_.tokens();
+    verdict.late_bytes = cluster_.fabric().late_writes();
+    verdict.virtual_seconds = std::chrono::duration<double>(heap_.now().time_since_epoch()).count();
+    return verdict;
+  }
+
+  EventHeap heap_;
+  const bool faults_;
+  const SimUsersOptions users_options_;
+  const SimClusterOptions cluster_options_;
+  SimCluster cluster_;
+  SimUsers users_;
+  std::uint64_t strikes_ = 0;
+  std::vector<std::string> complaints_;
+};
+
+}  // namespace
+
+SimVerdict run_scenario(std::uint64_t seed, const SimScenarioOptions& options) { return Scenario(seed, options).run(); }
+
+}  // namespace baton

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimScenario: one seed of the swarm. The seed draws the topology, the sizes, which faults exist and when they strike. Phase 1 is
+// safety under faults; then everything heals and phase 2 demands liveness: every job ends, every block comes home. The verdict
+// lists what went wrong; an empty list is a pass. Deterministic: equal seeds give equal hashes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace baton {
+
+struct SimVerdict {
+  std::vector<std::string> complaints;
+  std::uint64_t hash = 0;
+  std::uint64_t events = 0;
+  std::uint64_t faults = 0;
+  std::uint64_t jobs = 0;
+  std::uint64_t finished = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t transferred = 0;
+  std::uint64_t tokens = 0;
+  std::uint64_t late_bytes = 0;
+  double virtual_seconds = 0;
+};
+
+struct SimScenarioOptions {
+  bool faults = true;
+  std::uint32_t jobs = 30;
+};
+
+SimVerdict run_scenario(std::uint64_t seed, const SimScenarioOptions& options = {});
+
+}  // namespace baton

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/sim_users.h"
+
+#include <algorithm>
+#include <variant>
+
+namespace baton {
+
+SimUsers::SimUsers(SimCluster& cluster, OracleOptions model, const SimUsersOptions& options)
+    : model_(model), options_(options), random_(cluster.world().heap().random().next()) {
+  for (std::uint64_t tag = 1; tag <= options_.jobs; ++tag) jobs_.emplace(tag, draw_job(tag));
+  cluster.add_client(
+      "client/users", [this](const JobClient::Inbox& answer, Outbox&) { take(answer); },
+      [this](JobClient& client, Outbox& out, SimNodeContext& context) { start(client, out, context); });
+}
+
+SimUsers::Job SimUsers::draw_job(std::uint64_t tag) {
+  Job job;
+  job.submit.tag = tag;
+  job.submit.id = "user-" + std::to_string(tag);
+  job.submit.prompt_ids.resize(1 + random_.below(options_.prompt_max));
+  for (TokenId& id : job.submit.prompt_ids) id = static_cast<TokenId>(random_.below(kOracleVocabulary));
+  job.submit.sampling.max_tokens = static_cast<std::uint32_t>(random_.chance(1, 10) ? 1 : 1 + random_.below(options_.tokens_max));
+  job.submit.sampling.temperature = random_.chance(1, 2) ? 1.0F : 0.0F;
+  job.submit.sampling.seed = random_.next();
+  job.submit.seed_given = true;
+  job.submit.sampling.ignore_eos = random_.chance(1, 4);
+  job.expected = oracle_stream(model_, job.submit.prompt_ids, job.submit.sampling);
+  return job;
+}
+
+void SimUsers::start(JobClient& client, Outbox&, SimNodeContext& context) {
+  for (auto& [tag, job] : jobs_) {
+    const Duration when{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options_.over.count())))};
+    const bool cancel = options_.cancel_in != 0 && random_.chance(1, options_.cancel_in);
+    const Duration until_cancel{static_cast<std::int64_t>(random_.below(40'000'000))};
+    Job* mine = &job;
+    const auto ask = [&context, &client](auto request) {
+      context.executor().post(0, [request, &client](Outbox& turn) { client.ask(request, turn); });
+    };
+    context.after(when, [ask, mine] { ask(mine->submit); });
+    if (cancel)
+      context.after(when + until_cancel, [ask, mine] {
+        mine->cancel_sent = true;
+        ask(ClientCancel{mine->submit.tag, mine->submit.id});
+      });
+  }
+}
+
+void SimUsers::complain(std::uint64_t tag, const std::string& what) { complaints_.push_back("job " + std::to_string(tag) + ": " + what); }
+
+void SimUsers::take(const JobClient::Inbox& answer) {
+  if (const auto* accepted = std::get_if<ClientAccepted>(&answer)) {
+    if (Job* job = live(accepted->tag)) {
+      if (job->accepted) complain(accepted->tag, "accepted twice");
+      job->accepted = true;
+    }
+  } else if (const auto* tokens = std::get_if<ClientTokens>(&answer)) {
+    take_tokens(*tokens);
+  } else if (const auto* done = std::get_if<ClientDone>(&answer)) {
+    take_done(*done);
+  } else if (const auto* error = std::get_if<ClientError>(&answer)) {
+    take_error(*error);
+  } else if (std::holds_alternative<LinkDown>(answer)) {
+    complain(0, "the edge was lost: " + std::get<LinkDown>(answer).reason);
+  }
+}
+
+SimUsers::Job* SimUsers::live(std::uint64_t tag) {
+  const auto it = jobs_.find(tag);
+  if (it == jobs_.end()) complain(tag, "an answer to a question nobody asked");
+  else if (it->second.ended) complain(tag, "an answer after the end");
+  else return &it->second;
+  return nullptr;
+}
+
+void SimUsers::take_tokens(const ClientTokens& tokens) {
+  Job* job = live(tokens.tag);
+  if (job == nullptr) return;
+  for (const ClientToken& token : tokens.tokens) {
+    if (token.index != job->got.size()) complain(tokens.tag, "position " + std::to_string(token.index) + " after " + std::to_string(job->got.size()) + " tokens");
+    else if (token.index >= job->expected.size() || job->expected[token.index] != token.token) complain(tokens.tag, "wrong token at " + std::to_string(token.index));
+    job->got.push_back(token.token);
+    ++tokens_;
+  }
+}
+
+void SimUsers::take_done(const ClientDone& done) {
+  Job* job = live(done.tag);
+  if (job == nullptr) return;
+  job->ended = true;
+  ++ended_;
+  if (done.completion_tokens != job->got.size()) complain(done.tag, "usage counts " + std::to_string(done.completion_tokens) + " of " + std::to_string(job->got.size()) + " tokens");
+  if (done.reason == FinishReason::kCancelled) {
+    ++cancelled_;
+    if (!job->cancel_sent) complain(done.tag, "cancelled by nobody");
+    return;
+  }
+  ++finished_;
+  if (done.kv_bytes_moved > 0) ++transferred_;
+  if (job->got != job->expected) complain(done.tag, "finished after " + std::to_string(job->got.size()) + " of " + std::to_string(job->expected.size()) + " tokens");
+  const KvGeometry geometry = oracle_info(model_).geometry;
+  const std::uint64_t whole = geometry.blocks_for(job->submit.prompt_ids.size()) * geometry.block_bytes();
+  if (done.kv_bytes_moved != 0 && done.kv_bytes_moved != whole) complain(done.tag, "moved " + std::to_string(done.kv_bytes_moved) + " bytes of KV, not " + std::to_string(whole));
+  const bool stopped = !job->submit.sampling.ignore_eos && !job->expected.empty() && job->expected.back() == kOracleStopToken;
+  if (done.reason != (stopped ? FinishReason::kStop : FinishReason::kLength)) complain(done.tag, "wrong finish reason");
+}
+
+void SimUsers::take_error(const ClientError& error) {
+  Job* job = live(error.tag);
+  if (job == nullptr) return;
+  job->ended = true;
+  ++ended_;
+  ++failed_;
+  const bool fault_kind = error.code == ErrorCode::kWorkerLost || error.code == ErrorCode::kDeadlineExceeded || error.code == ErrorCode::kUnavailable ||
+                          error.code == ErrorCode::kResourceExhausted;
+  if (!options_.errors_allowed || !fault_kind) complain(error.tag, std::string(to_string(error.code)) + ": " + error.message);
+}
+
+std::string SimUsers::unfinished() const {
+  std::string list;
+  for (const auto& [tag, job] : jobs_)
+    if (!job.ended) list += " " + std::to_string(tag) + "(" + std::to_string(job.got.size()) + "/" + std::to_string(job.expected.size()) + ")";
+  return list;
+}
+
+}  // namespace baton

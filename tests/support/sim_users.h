@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimUsers: one simulated client process that submits jobs over time and holds every answer against the oracle. It notes what
+// a client may never see: a wrong or doubled token, a second terminal, a token after the end, a count that does not add up.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "launcher/sim_wire.h"
+
+namespace baton {
+
+struct SimUsersOptions {
+  std::uint32_t jobs = 30;
+  std::uint32_t prompt_max = 120;
+  std::uint32_t tokens_max = 40;
+  Duration over = std::chrono::milliseconds(400);  // submissions are spread over this time
+  std::uint32_t cancel_in = 8;                     // one job in so many is cancelled; 0: none
+  bool errors_allowed = true;                      // typed errors of the fault kinds count as an end
+};
+
+class SimUsers {
+ public:
+  SimUsers(SimCluster& cluster, OracleOptions model, const SimUsersOptions& options);
+
+  bool all_ended() const { return ended_ == options_.jobs; }
+  std::uint32_t finished() const { return finished_; }
+  std::uint32_t cancelled() const { return cancelled_; }
+  std::uint32_t failed() const { return failed_; }
+  std::uint64_t tokens() const { return tokens_; }
+  std::uint64_t transferred() const { return transferred_; }
+  const std::vector<std::string>& complaints() const { return complaints_; }
+  std::string unfinished() const;
+
+ private:
+  struct Job {
+    ClientSubmit submit;
+    std::vector<TokenId> expected;
+    std::vector<TokenId> got;
+    bool accepted = false;
+    bool ended = false;
+    bool cancel_sent = false;
+  };
+
+  void start(JobClient& client, Outbox& out, SimNodeContext& context);
+  Job draw_job(std::uint64_t tag);
+  void take(const JobClient::Inbox& answer);
+  void complain(std::uint64_t tag, const std::string& what);
+  void take_tokens(const ClientTokens& tokens);
+  void take_done(const ClientDone& done);
+  void take_error(const ClientError& error);
+  Job* live(std::uint64_t tag);
+
+  const OracleOptions model_;
+  const SimUsersOptions options_;
+  Random random_;
+  std::map<std::uint64_t, Job> jobs_;
+  std::uint32_t ended_ = 0;
+  std::uint32_t finished_ = 0;
+  std::uint32_t cancelled_ = 0;
+  std::uint32_t failed_ = 0;
+  std::uint64_t tokens_ = 0;
+  std::uint64_t transferred_ = 0;
+  std::vector<std::string> complaints_;
+};
+
+}  // namespace baton
