@@ -9,10 +9,8 @@
 namespace baton::test {
 namespace {
 
-// From this file's own path, as the compiler was given it: tests/support/golden_data.cc.
 std::vector<Json> read_fixture(const std::string& name) {
-  const std::filesystem::path tests = std::filesystem::path(__FILE__).parent_path().parent_path();
-  return read_json_lines((tests / "golden" / "data" / name).string());
+  return read_json_lines(std::string(BATON_SOURCE_DIR) + "/tests/golden/data/" + name);
 }
 
 }  // namespace
@@ -83,6 +81,19 @@ std::vector<GoldenPieces> load_golden_pretokenizer() {
       if (name != "text") pieces.lengths.emplace_back(name, value.ints());
     }
     out.push_back(std::move(pieces));
+  }
+  return out;
+}
+
+std::vector<GoldenUtf8> load_golden_utf8() {
+  std::vector<GoldenUtf8> out;
+  for (const Json& line : read_fixture("utf8_replace.jsonl")) {
+    const std::string& hex = line.at("hex").text;
+    GoldenUtf8 entry{{}, line.at("text").text};
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+      entry.bytes += static_cast<char>(std::strtoul(hex.substr(i, 2).c_str(), nullptr, 16));
+    }
+    out.push_back(std::move(entry));
   }
   return out;
 }

@@ -53,4 +53,10 @@ struct GoldenPieces {
 };
 std::vector<GoldenPieces> load_golden_pretokenizer();
 
+struct GoldenUtf8 {
+  std::string bytes;
+  std::string text;
+};
+std::vector<GoldenUtf8> load_golden_utf8();
+
 }  // namespace baton::test
