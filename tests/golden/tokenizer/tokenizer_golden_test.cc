@@ -47,14 +47,20 @@ TEST_F(TokenizerGolden, PromptsOfTheGreedyFixtureTokenizeTheSame) {
   }
 }
 
-TEST_F(TokenizerGolden, DecodingGivesTheTextBack) {
-  std::size_t lost = 0;
-  for (const test::GoldenText& golden : test::load_golden_tokenizer()) {
-    if (decode(golden.ids) != golden.text) ++lost;
-    if (golden.text.find("\xF4\x8F") != std::string::npos || golden.text.find('\0') != std::string::npos) continue;
-    EXPECT_EQ(decode(golden.special_ids), golden.text);
+// 21 bytes have no token in this vocabulary: some control characters, and bytes that no assigned character has.
+TEST_F(TokenizerGolden, DecodingGivesTheTextBackExceptForBytesWithoutAToken) {
+  std::string missing;
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string one(1, static_cast<char>(byte));
+    if (tokenizer->encode(one, {true, false}).empty()) missing += one;
   }
-  EXPECT_LE(lost, 40u);
+  EXPECT_EQ(missing, "\x04\x06\x13\x14\x16\x1d\xc0\xc1\xf1\xf2\xf5\xf6\xf7\xf8\xf9\xfa\xfb\xfc\xfd\xfe\xff");
+  for (const test::GoldenText& golden : test::load_golden_tokenizer()) {
+    std::string expected = golden.text;
+    std::erase_if(expected, [&](char c) { return missing.find(c) != std::string::npos; });
+    EXPECT_EQ(decode(golden.ids), expected);
+    EXPECT_EQ(decode(golden.special_ids), expected);
+  }
 }
 
 TEST_F(TokenizerGolden, KnowsItsSpecialTokens) {
