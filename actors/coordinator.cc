@@ -111,7 +111,16 @@ void Coordinator::lose_worker(NodeId node, const std::string& reason, Outbox& ou
     Job& job = jobs_.at(id);
     std::erase_if(job.holders, [node](const auto& holder) { return holder.first.first == node; });
     // A decode half whose prefill half is lost goes on by itself: it computes what it did not get.
-    if (job.phase == Phase::kPlaced && job.decode == node) retry_or_fail(id, job, "worker " + lost.hello.name + " was lost: " + reason, out);
+    const std::string why = "worker " + lost.hello.name + " was lost: " + reason;
+    if (job.phase == Phase::kPlaced && job.decode == node) retry_or_fail(id, job, why, out);
+    forget_if_released(id);
+  }
+  // What it had finished may not have reached the edge, even where it holds nothing any more.
+  std::vector<JobId> finished;
+  for (const auto& [id, job] : jobs_)
+    if (job.phase == Phase::kFinished && (job.decode == node || job.prefill == node)) finished.push_back(id);
+  for (const JobId id : finished) {
+    deliver_again(id, jobs_.at(id), reason, out);
     forget_if_released(id);
   }
   for (auto& [id, fsck] : fscks_) fsck.missing.erase(node);

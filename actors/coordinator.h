@@ -2,8 +2,9 @@
 // Coordinator: membership, placement, and the one authority on which worker has which job under which epoch. It never
 // tokenises and sends nothing per token; it receives token ids in batches, so that any job can be continued elsewhere.
 //
-// A job is queued, placed (StartPrefill and StartDecode in one turn), and ended: finished by a worker's JobFinish, cancelled,
-// failed, or out of time. Its record stays until every worker that was given it has released it or died. When a worker dies,
+// A job is queued, placed (StartPrefill and StartDecode in one turn), finished (a worker said so; the edge may not have all tokens
+// yet) and ended: closed by its edge, cancelled, failed, or out of time. Its record stays until every worker that was given it has
+// released it or died. When a worker dies,
 // jobs that cannot go on without it are placed again under the next epoch; tokens are a pure function of prompt, seed and
 // position, so the edge sees equal ids again and drops them. A job that was on too many dying workers is refused.
 //
@@ -40,7 +41,7 @@ struct CoordinatorOptions {
 
 class Coordinator {
  public:
-  using Inbox = std::variant<WorkerHello, EdgeHello, Heartbeat, AdmitJob, CancelJob, JobFailed, TokenBatch, StatusRequest,
+  using Inbox = std::variant<WorkerHello, EdgeHello, Heartbeat, AdmitJob, CancelJob, JobFailed, TokenBatch, JobClosed, StatusRequest,
                              FsckRequest, FsckReport, LinkDown>;
 
   explicit Coordinator(CoordinatorOptions options) : options_(std::move(options)) {}
@@ -53,6 +54,7 @@ class Coordinator {
   void on(const CancelJob&, Outbox&);
   void on(const JobFailed&, Outbox&);
   void on(const TokenBatch&, Outbox&);
+  void on(const JobClosed&, Outbox&);
   void on(const StatusRequest&, Outbox&);
   void on(const FsckRequest&, Outbox&);
   void on(const FsckReport&, Outbox&);
@@ -64,7 +66,7 @@ class Coordinator {
   std::vector<std::string> check_integrity() const;
 
  private:
-  enum class Phase : std::uint8_t { kQueued, kPlaced, kEnded };
+  enum class Phase : std::uint8_t { kQueued, kPlaced, kFinished, kEnded };
   struct Job {
     std::uint64_t order = 0;  // of admission; a job placed again keeps its turn
     ActorRef edge;
@@ -77,6 +79,7 @@ class Coordinator {
     NodeId decode;  // equal to prefill: no transfer
     std::map<std::pair<NodeId, Epoch>, std::uint64_t> holders;  // -> tokens it is charged for; gone once released
     std::map<std::uint32_t, TokenId> emitted;                   // attempts must agree on every position
+    JobFinish finish;                                           // from kFinished on
   };
   struct Member {
     ActorRef actor;
@@ -118,6 +121,8 @@ class Coordinator {
   void end(JobId id, Job& job);
   void released(const JobRelease& release, NodeId worker);
   void take_token(const TokenItem& item, Outbox& out);
+  void take_finish(const JobFinish& finish, NodeId worker, Outbox& out);
+  void deliver_again(JobId id, Job& job, const std::string& reason, Outbox& out);
   void forget_if_released(JobId id);
   void take_batch(const TokenBatch& batch, NodeId worker, Outbox& out);
 

@@ -162,15 +162,42 @@ void Coordinator::take_token(const TokenItem& item, Outbox& out) {
 
 void Coordinator::take_batch(const TokenBatch& batch, NodeId worker, Outbox& out) {
   for (const TokenItem& item : batch.tokens) take_token(item, out);
-  for (const JobFinish& finish : batch.finished) {
-    const auto it = jobs_.find(finish.job);
-    if (it == jobs_.end() || it->second.epoch != finish.epoch || it->second.phase != Phase::kPlaced) continue;
-    // A prefill worker whose first token was the last: the decode half must let go of its blocks.
-    for (const auto& [holder, tokens] : it->second.holders)
-      if (holder.first != worker) out.send(workers_.at(holder.first).actor, CancelJob{finish.job, finish.epoch});
-    end(finish.job, it->second);
-  }
+  for (const JobFinish& finish : batch.finished) take_finish(finish, worker, out);
   for (const JobRelease& release : batch.released) released(release, worker);
+}
+
+void Coordinator::take_finish(const JobFinish& finish, NodeId worker, Outbox& out) {
+  const auto it = jobs_.find(finish.job);
+  if (it == jobs_.end() || it->second.epoch != finish.epoch || it->second.phase != Phase::kPlaced) return;
+  Job& job = it->second;
+  // A prefill worker whose first token was the last: the decode half must let go of its blocks.
+  for (const auto& [holder, tokens] : job.holders)
+    if (holder.first != worker) out.send(workers_.at(holder.first).actor, CancelJob{finish.job, finish.epoch});
+  job.phase = Phase::kFinished;
+  job.finish = finish;
+}
+
+// A worker is gone whose last batch the edge may have missed. The coordinator has had the same batch, so it sends the stream
+// itself; the edge drops what it knows. Should a position be missing here too, the job is placed again.
+void Coordinator::deliver_again(JobId id, Job& job, const std::string& reason, Outbox& out) {
+  if (job.emitted.size() < job.finish.tokens) {
+    retry_or_fail(id, job, reason, out);
+    return;
+  }
+  TokenBatch batch;
+  for (const auto& [index, token] : job.emitted) batch.tokens.push_back({id, job.epoch, index, token, 0.0F});
+  batch.finished.push_back(job.finish);
+  out.send(job.edge, batch);
+}
+
+void Coordinator::on(const JobClosed& closed, Outbox& out) {
+  const auto it = jobs_.find(closed.job);
+  if (it == jobs_.end() || it->second.phase == Phase::kEnded || it->second.edge != out.sender()) return;
+  if (it->second.phase != Phase::kFinished) withdraw(closed.job, it->second, out);
+  end(closed.job, it->second);
+  forget_if_released(closed.job);
+  dispatch(out);
+  arm(out);
 }
 
 void Coordinator::released(const JobRelease& release, NodeId worker) {

@@ -174,6 +174,7 @@ void Edge::lose_client(NodeId node, Incarnation life, Outbox& out) {
     const std::set<JobId> jobs = it->second;
     for (const JobId job : jobs) {
       cancel_job(job, out);
+      out.send(coordinator_, JobClosed{job});
       forget(job);
     }
   }
@@ -276,6 +277,7 @@ void Edge::complete(JobId job, FinishReason reason, Outbox& out) {
     done.transport = stream.finish->transport;
   }
   out.send(stream.client, done);
+  out.send(coordinator_, JobClosed{job});
   forget(job);
 }
 
@@ -283,6 +285,7 @@ void Edge::fail_stream(JobId job, ErrorCode code, const std::string& message, Ou
   const auto it = streams_.find(job);
   if (it == streams_.end()) return;
   out.send(it->second.client, ClientError{it->second.tag, code, message});
+  out.send(coordinator_, JobClosed{job});
   forget(job);
 }
 

@@ -4,6 +4,7 @@
 // Runs on its loop only; the sink runs there too and must not block.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <string>
 #include <utility>
@@ -30,6 +31,7 @@ class JobClient {
   }
 
   template <class Answer>
+    requires std::constructible_from<Inbox, const Answer&>
   void on(const Answer& answer, Outbox& out) {
     sink_(Inbox(answer), out);
   }

@@ -117,6 +117,7 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
   overdue_.cancel(sequence.id);
   out.send(sequence.peer, TransferResult{incoming.transfer, sequence.job, sequence.epoch, true, {}});
   sequence.computed = prompt_tokens;
+  emit(sequence, incoming.first_token, 0.0F);  // again: prefill may die with its own batch undelivered
   sequence.generated = {incoming.first_token};
   sequence.phase = SequencePhase::kRunning;
 }

@@ -40,6 +40,8 @@ Payload encode(const StartDecode& message);
 Result<void> decode(const Payload& payload, StartDecode& message);
 Payload encode(const TokenBatch& message);
 Result<void> decode(const Payload& payload, TokenBatch& message);
+Payload encode(const JobClosed& message);
+Result<void> decode(const Payload& payload, JobClosed& message);
 Payload encode(const Grant& message);
 Result<void> decode(const Payload& payload, Grant& message);
 Payload encode(const KvHandoff& message);

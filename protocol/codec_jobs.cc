@@ -151,6 +151,13 @@ static void get(TokenBatch::Reader r, baton::TokenBatch& m) {
   get_list(r.getReleased(), m.released, 65536, "released");
 }
 
+static void put(JobClosed::Builder b, const baton::JobClosed& m) {
+  b.setJob(m.job.value);
+}
+static void get(JobClosed::Reader r, baton::JobClosed& m) {
+  m.job.value = r.getJob();
+}
+
 }  // namespace wire
 
 Payload encode(const AdmitJob& m) { return wire::encode_as<wire::AdmitJob>(m, [](auto b, const auto& x) { put(b, x); }); }
@@ -169,5 +176,7 @@ Payload encode(const StartDecode& m) { return wire::encode_as<wire::StartDecode>
 Result<void> decode(const Payload& p, StartDecode& m) { return wire::decode_as<wire::StartDecode>(p, m, [](auto r, auto& x) { get(r, x); }); }
 Payload encode(const TokenBatch& m) { return wire::encode_as<wire::TokenBatch>(m, [](auto b, const auto& x) { put(b, x); }); }
 Result<void> decode(const Payload& p, TokenBatch& m) { return wire::decode_as<wire::TokenBatch>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const JobClosed& m) { return wire::encode_as<wire::JobClosed>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, JobClosed& m) { return wire::decode_as<wire::JobClosed>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

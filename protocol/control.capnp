@@ -250,6 +250,12 @@ struct TokenBatch {  # kind 23
   released @2 :List(JobRelease);
 }
 
+struct JobClosed {  # kind 24
+  # Edge -> coordinator: the client has its terminal. Until then the coordinator keeps the job and its tokens: a worker may die between
+  # the batch that reached the coordinator and the same batch to the edge.
+  job @0 :UInt64;
+}
+
 # ---- KV --------------------------------------------------------------------------------------------------
 
 struct KvHandle {
@@ -277,7 +283,7 @@ struct Grant {  # kind 32
 
 struct KvHandoff {  # kind 33
   # Prefill -> decode, after each push: what the bytes on the data plane are. Bytes and handles may arrive in either order. The last one
-  # carries the first token, which decode does not emit again.
+  # carries the first token; decode emits it again, in case prefill dies with its own batch undelivered.
   transfer @0 :TransferId;
   job @1 :UInt64;
   epoch @2 :UInt32;

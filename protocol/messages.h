@@ -174,6 +174,11 @@ struct TokenBatch {
   std::vector<JobFinish> finished;
   std::vector<JobRelease> released;  // coordinator only: this worker holds nothing of the job any more
 };
+// Edge -> coordinator: the client has its terminal; whatever the job still is can go.
+struct JobClosed {
+  static constexpr std::uint16_t kKind = 24;
+  JobId job;
+};
 
 // ---- KV ------------------------------------------------------------------------------------------------------------
 

@@ -175,6 +175,9 @@ void fill(TokenBatch& m, Random& random) {
   m.released.resize(random.below(4));
   for (auto& item : m.released) fill(item, random);
 }
+void fill(JobClosed& m, Random& random) {
+  m.job.value = random.next();
+}
 void fill(KvHandle& m, Random& random) {
   m.worker.value = random.next();
   m.incarnation.value = random.next();
@@ -305,7 +308,7 @@ void fill(FsckReport& m, Random& random) {
   m.accounts.resize(random.below(4));
   for (auto& item : m.accounts) fill(item, random);
 }
-using AllMessages = std::tuple<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, AdmitJob, JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, Grant, KvHandoff, TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled, StatusRequest, StatusReport, FsckRequest, FsckReport>;
+using AllMessages = std::tuple<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, AdmitJob, JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff, TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled, StatusRequest, StatusReport, FsckRequest, FsckReport>;
 
 template <class M>
 void round_trip(Random& random) {
