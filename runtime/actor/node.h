@@ -28,7 +28,7 @@ struct NodeOptions {
   std::uint64_t random_key = 0;
   LinkLimits links;
   std::size_t turns_max = 256;
-  std::size_t mailbox_max = 1u << 20;
+  std::size_t mailbox_max = 4u << 20;
 };
 
 struct NodeCounters {

@@ -77,6 +77,8 @@ class SimWorld {
   // Counters of a live process.
   const Node* node(const std::string& name) const;
   static std::string address_of(const std::string& name) { return "sim://" + name; }
+  // For lives booted from now on.
+  void set_link_limits(const LinkLimits& limits) { options_.links = limits; }
   SimNetwork& network() { return network_; }
   EventHeap& heap() { return heap_; }
 
@@ -102,7 +104,7 @@ class SimWorld {
   void boot(Place& place);
 
   EventHeap& heap_;
-  const SimWorldOptions options_;
+  SimWorldOptions options_;
   SimNetwork network_;
   std::map<std::string, std::unique_ptr<Place>> places_;
   std::vector<std::unique_ptr<Life>> ended_;  // killed in the middle of their own turn

@@ -29,7 +29,7 @@ inline constexpr std::uint32_t kFrameMagic = 0x4e544142;  // "BATN"
 inline constexpr std::uint16_t kFrameVersion = 1;
 inline constexpr std::size_t kFrameHeaderBytes = 80;
 inline constexpr std::size_t kMessageHeaderBytes = 24;
-inline constexpr std::size_t kFrameMessagesMax = 16384;
+inline constexpr std::size_t kFrameMessagesMax = 4096;
 // Messages of one turn share frames up to this size; one bigger message gets a frame of its own.
 inline constexpr std::size_t kFrameBytesTarget = 64u << 10;
 inline constexpr std::size_t kMessageBytesMax = kFrameBytesMax - kFrameHeaderBytes - kMessageHeaderBytes;

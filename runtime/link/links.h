@@ -11,7 +11,8 @@
 //
 // Lives. One life of a node is up at a time; a newer one that answers retires it (LinkDown, then LinkUp). A life that was
 // retired, fenced, unreachable or over its queue bound stays so: its frames are refused with kFrameFenced, from which a
-// zombie learns about itself (LinkDown "fenced"). LinkDown of incarnation 0: nobody answered at all.
+// zombie learns about itself (LinkDown "fenced"). LinkDown of incarnation 0: nobody answered at all. An idle link has no
+// traffic and notices nothing: actors that depend on a silent peer send heartbeats.
 //
 // Owned by a Node, one thread. Bounded: peers by `peers_max` (the longest silent idle ones are forgotten), queues per peer
 // by SessionLimits, retired lives remembered per node by `retired_max`.
