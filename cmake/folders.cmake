@@ -23,7 +23,7 @@ function(baton_folder name)
 endfunction()
 
 baton_folder(runtime)
-target_link_libraries(baton_runtime PRIVATE PkgConfig::ZMQ spdlog::spdlog)
+target_link_libraries(baton_runtime PRIVATE PkgConfig::ZMQ spdlog::spdlog baton_ucx)
 baton_folder(kernels)
 baton_folder(config)
 if(TARGET baton_config)

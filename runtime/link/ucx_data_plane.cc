@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/link/ucx_data_plane.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+
+namespace baton {
+namespace {
+
+// While something is posted, this long without any progress means the peer is not working: stop burning a core on it.
+constexpr Duration kSpinWhilePosted = std::chrono::milliseconds(1);
+// After the last piece the next one often follows at once; waking from sleep costs about as much.
+constexpr Duration kSpinWhenIdle = std::chrono::microseconds(30);
+// A wake-up that never came would cost this much and no more.
+constexpr Duration kLongestSleep = std::chrono::milliseconds(500);
+
+Time clock_now() { return Time{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())}; }
+
+}  // namespace
+
+Result<std::unique_ptr<UcxDataPlane>> UcxDataPlane::create(UcxOptions options) {
+  const UcxWorkerOptions worker{options.interface_name, options.transports, options.pool_bytes};
+  std::unique_ptr<UcxDataPlane> plane(new UcxDataPlane(std::move(options)));
+  plane->wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (plane->wake_fd_ < 0) return fail(ErrorCode::kIo, "no event descriptor: too many open files?");
+  Result<std::unique_ptr<UcxWorker>> ucx = UcxWorker::create(worker, plane->core_);
+  if (!ucx) return tl::unexpected(std::move(ucx).error());
+  plane->ucx_ = *std::move(ucx);
+  plane->core_.attach(*plane->ucx_, plane->pool());
+  plane->thread_ = std::thread([raw = plane.get()] { raw->run(); });
+  return plane;
+}
+
+UcxDataPlane::UcxDataPlane(UcxOptions options)
+    : core_({options.self, options.transports, options.grace, options.pieces_in_flight}, std::move(options.sink),
+            std::move(options.digest)) {}
+
+UcxDataPlane::~UcxDataPlane() {
+  if (thread_.joinable()) {
+    post([this] { stopping_ = true; });
+    thread_.join();
+  }
+  ucx_.reset();  // before the core, which hears its events
+  if (wake_fd_ >= 0) ::close(wake_fd_);
+}
+
+void UcxDataPlane::post(std::function<void()> command) {
+  {
+    const std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+    if (commands_.size() > 1) return;  // whoever queued the first one rings
+  }
+  const std::uint64_t one = 1;
+  (void)!::write(wake_fd_, &one, sizeof one);
+}
+
+void UcxDataPlane::open(const TransferId& transfer, const PeerKey& from, std::vector<Place> places, Duration time_limit) {
+  post([this, transfer, from, places = std::move(places), time_limit]() mutable {
+    core_.open(transfer, from, std::move(places), time_limit);
+  });
+}
+
+void UcxDataPlane::close(const TransferId& transfer) {
+  post([this, transfer] { core_.close(transfer); });
+}
+
+void UcxDataPlane::connect(const PeerKey& peer, const std::string& address) {
+  post([this, peer, address] { core_.connect(peer, address); });
+}
+
+void UcxDataPlane::disconnect(const PeerKey& peer) {
+  post([this, peer] { core_.disconnect(peer); });
+}
+
+void UcxDataPlane::push(std::uint64_t ticket, const PeerKey& to, const TransferId& transfer, std::vector<Piece> pieces) {
+  post([this, ticket, to, transfer, pieces = std::move(pieces)]() mutable { core_.push(ticket, to, transfer, std::move(pieces)); });
+}
+
+void UcxDataPlane::abandon(const TransferId& transfer) {
+  post([this, transfer] { core_.abandon(transfer); });
+}
+
+std::string UcxDataPlane::transport(const PeerKey& peer) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = transports_.find(peer);
+  return at == transports_.end() ? "none" : at->second;
+}
+
+UcxDataPlane::Stats UcxDataPlane::stats() const {
+  const std::lock_guard lock(mutex_);
+  return published_;
+}
+
+void UcxDataPlane::publish() {
+  const Stats stats{core_.stats(), ucx_->endpoints(), sleeps_};
+  const std::lock_guard lock(mutex_);
+  published_ = stats;
+}
+
+void UcxDataPlane::run() {
+  Time last_activity = clock_now();
+  core_.set_now(last_activity);
+  while (!stopping_) {
+    const bool commanded = take_commands();
+    const unsigned happened = ucx_->progress();
+    core_.set_now(clock_now());
+    core_.check_timers();
+    core_.pump();
+    if (transports_seen_ != core_.transports_version()) {
+      const std::lock_guard lock(mutex_);
+      transports_ = core_.transports();
+      transports_seen_ = core_.transports_version();
+    }
+    if (commanded || happened > 0) last_activity = core_.now();
+    else if (core_.now() - last_activity > (core_.moving() ? kSpinWhilePosted : kSpinWhenIdle)) sleep();
+  }
+  take_commands();  // calls still queued count as made: their events are owed
+  core_.stop();
+  const Time limit = clock_now() + std::chrono::seconds(5);
+  while (core_.moving() && clock_now() < limit) ucx_->progress();
+  if (core_.moving()) log_error("data_plane", "stopped with pieces posted");
+  publish();
+}
+
+bool UcxDataPlane::take_commands() {
+  std::vector<std::function<void()>> commands;
+  {
+    const std::lock_guard lock(mutex_);
+    commands.swap(commands_);
+  }
+  for (const std::function<void()>& command : commands) command();
+  return !commands.empty();
+}
+
+void UcxDataPlane::sleep() {
+  if (!ucx_->arm()) return;
+  publish();
+  const Duration wait = std::max(std::min(core_.next_due() - core_.now(), kLongestSleep), Duration{0});
+  const timespec timeout{static_cast<time_t>(wait.count() / 1000000000), static_cast<long>(wait.count() % 1000000000)};
+  pollfd sources[2] = {{ucx_->event_fd(), POLLIN, 0}, {wake_fd_, POLLIN, 0}};
+  ++sleeps_;
+  (void)ppoll(sources, 2, &timeout, nullptr);
+  std::uint64_t rung = 0;
+  (void)!::read(wake_fd_, &rung, sizeof rung);
+}
+
+}  // namespace baton

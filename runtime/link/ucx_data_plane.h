@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// UcxDataPlane: the DataPlane over UCX active messages: PlaneCore's rules, UcxWorker's transport, one data thread that owns
+// both. It allocates and owns the pool. The thread spins while pieces are moving and sleeps otherwise. Calls from the
+// actor's thread are queued and wake it; events leave on the data thread. What is bounded: see PlaneCore.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime/base/result.h"
+#include "runtime/link/data_plane.h"
+#include "runtime/link/plane_core.h"
+#include "runtime/link/ucx_worker.h"
+
+namespace baton {
+
+struct UcxOptions {
+  std::string interface_name = "lo";
+  std::vector<std::string> transports = {"shm", "tcp"};  // those allowed to carry bytes
+  PeerKey self;
+  std::uint64_t pool_bytes = 0;
+  DataPlaneSink sink;  // called on the data thread; must not block
+  PlaceDigest digest;  // called on the data thread; may be empty (digests are 0)
+  Duration grace = std::chrono::milliseconds(200);  // from close or abandon to tearing the connection down
+  std::uint32_t pieces_in_flight = 16;              // per peer
+};
+
+class UcxDataPlane final : public DataPlane {
+ public:
+  static Result<std::unique_ptr<UcxDataPlane>> create(UcxOptions options);
+  // Ends every transfer and push (their events still come), then the thread. Nothing of the pool is used afterwards.
+  ~UcxDataPlane() override;
+
+  // Zero-filled at first; lives as long as this object.
+  std::span<std::byte> pool() const { return ucx_->pool(); }
+
+  const std::string& address() const override { return ucx_->address(); }
+  void open(const TransferId& transfer, const PeerKey& from, std::vector<Place> places, Duration time_limit) override;
+  void close(const TransferId& transfer) override;
+  void connect(const PeerKey& peer, const std::string& address) override;
+  void disconnect(const PeerKey& peer) override;
+  void push(std::uint64_t ticket, const PeerKey& to, const TransferId& transfer, std::vector<Piece> pieces) override;
+  void abandon(const TransferId& transfer) override;
+  std::string transport(const PeerKey& peer) const override;
+
+  // Taken when the data thread last went to sleep. Any thread.
+  struct Stats {
+    PlaneCore::Stats plane;
+    std::uint64_t endpoints = 0;
+    std::uint64_t sleeps = 0;
+  };
+  Stats stats() const;
+
+ private:
+  explicit UcxDataPlane(UcxOptions options);
+  void post(std::function<void()> command);
+  void run();
+  bool take_commands();
+  void sleep();
+  void publish();
+
+  PlaneCore core_;  // the data thread's
+  std::unique_ptr<UcxWorker> ucx_;
+  int wake_fd_ = -1;
+  bool stopping_ = false;     // the data thread's
+  std::uint64_t sleeps_ = 0;  // the data thread's
+  std::uint64_t transports_seen_ = 0;
+
+  mutable std::mutex mutex_;  // guards the next three
+  std::vector<std::function<void()>> commands_;
+  std::map<PeerKey, std::string> transports_;
+  Stats published_;
+
+  std::thread thread_;
+};
+
+}  // namespace baton
