@@ -48,6 +48,7 @@ NodeOptions node_options(const RealLoopOptions& options) {
   node.incarnation = options.incarnation.value != 0 ? options.incarnation : random_incarnation();
   node.random_key = random_word();
   node.links = options.links;
+  if (options.bind_address.empty() && node.links.keepalive == Duration{0}) node.links.keepalive = kClientKeepalive;
   return node;
 }
 

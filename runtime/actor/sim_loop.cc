@@ -25,6 +25,7 @@ class SimWorld::Life final : public SimNodeContext, public Executor {
     options.incarnation = incarnation_;
     options.random_key = random_key_;
     options.links = world.options_.links;
+    if (!binds && options.links.keepalive == Duration{0}) options.links.keepalive = kClientKeepalive;
     node_ = std::make_unique<Node>(options, *channel_);
     channel_->set_receiver([this](ConnectionId connection, std::string_view frame) {
       // A paused process reads nothing, so this is never late.

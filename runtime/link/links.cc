@@ -51,7 +51,7 @@ void Links::mark(Peer& peer) {
 
 // One timer per peer, moved only towards the present: a deadline that moved away is found not due when it fires.
 void Links::arm(Peer& peer) {
-  Time next = std::min({peer.ack_at, peer.resend_at, peer.retry_at, peer.hello_at});
+  Time next = std::min({peer.ack_at, peer.resend_at, peer.retry_at, peer.hello_at, peer.keepalive_at});
   if (peer.session && !peer.session->empty()) next = std::min(next, peer.progress_at + limits_.unreachable_after);
   if (!peer.pending.empty()) next = std::min(next, peer.pending_since + limits_.unreachable_after);
   if (next >= peer.armed) return;
@@ -154,7 +154,7 @@ void Links::end_life(Peer& peer, Incarnation incarnation, const std::string& rea
     peer.life = {};
     peer.token = peer.echo = 0;
     peer.routes.clear();
-    peer.resend_at = peer.ack_at = peer.retry_at = kNever;
+    peer.resend_at = peer.ack_at = peer.retry_at = peer.keepalive_at = kNever;
     peer.ack_now = peer.probing = peer.resend_oldest = false;
     peer.unacknowledged = 0;
   }
@@ -211,6 +211,10 @@ void Links::expire(Time now, Peer& peer) {
   if (peer.session && !peer.session->empty() && now - peer.progress_at >= limits_.unreachable_after) {
     drop(now, peer.node, peer.life, "unreachable");
     if (peer.dialled != 0) channel_.close(std::exchange(peer.dialled, 0));
+  }
+  if (peer.keepalive_at <= now) {
+    peer.keepalive_at = now + limits_.keepalive;
+    peer.ack_now = true;
   }
   if (peer.ack_at <= now) {
     peer.ack_at = kNever;

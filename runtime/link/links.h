@@ -48,6 +48,9 @@ struct LinkLimits {
   Duration retry_initial = std::chrono::milliseconds(1);  // after the channel refused
   Duration retry_max = std::chrono::milliseconds(100);
   Duration unreachable_after = std::chrono::seconds(10);  // without progress while something waits
+  // A node that others cannot dial speaks at least this often on a live session: after a broken connection redials, the
+  // other side has nobody to answer until the first frame. Zero: never (the others dial back).
+  Duration keepalive{};
   std::size_t peers_max = 65536;
   std::size_t retired_max = 1024;
   std::size_t routes_max = 4;
@@ -70,6 +73,9 @@ struct LinkCounters {
   std::uint64_t dead_messages = 0;  // sent to a life that is over
   std::uint64_t overflows = 0;
 };
+
+// For a node that binds nothing.
+inline constexpr Duration kClientKeepalive = std::chrono::seconds(1);
 
 struct Delivered {
   ActorRef from;
@@ -134,6 +140,7 @@ class Links {
     Duration resend_delay{};
     Time resent_oldest_at{};
     Time ack_at = kNever;
+    Time keepalive_at = kNever;
     std::size_t unacknowledged = 0;
     bool ack_now = false;
     bool probing = false;        // one frame at a time until the peer is heard again

@@ -78,6 +78,7 @@ void Links::after_send(Time now, Peer& peer, std::size_t messages) {
   peer.retry_delay = limits_.retry_initial;
   peer.ack_at = kNever;
   peer.ack_now = false;
+  if (limits_.keepalive > Duration{0}) peer.keepalive_at = now + limits_.keepalive;
   peer.unacknowledged = 0;
   if (messages > 0 && peer.resend_at == kNever) peer.resend_at = now + peer.resend_delay;
 }

@@ -18,8 +18,8 @@
 namespace baton {
 
 using EndpointId = std::uint64_t;
-inline constexpr std::size_t kMessageHeaderBytes = 56;
-using MessageHeaderBytes = std::array<std::byte, kMessageHeaderBytes>;
+inline constexpr std::size_t kPlaneHeaderBytes = 56;
+using MessageHeaderBytes = std::array<std::byte, kPlaneHeaderBytes>;
 
 // What the user of a link is told.
 class MessageEvents {

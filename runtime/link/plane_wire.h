@@ -32,7 +32,7 @@ struct PlaneHeader {
   std::uint32_t place_count = 0;
   std::uint64_t bytes = 0;
 };
-static_assert(sizeof(PlaneHeader) == kMessageHeaderBytes);
+static_assert(sizeof(PlaneHeader) == kPlaneHeaderBytes);
 
 inline PlaneHeader header_of(std::uint16_t kind, const PeerKey& self) {
   PlaneHeader header;
