@@ -25,14 +25,14 @@
 namespace baton {
 
 struct CpuEngineOptions {
-  std::string model_path;                  // a GGUF file
-  std::string model_name;                  // empty: as the file says
+  std::string model_path = {};             // a GGUF file
+  std::string model_name = {};             // empty: as the file says
   Numerics numerics = Numerics::kInvariant;
   std::uint32_t block_tokens = 16;         // 1..1024
   std::uint32_t max_model_len = 0;         // 0: the model's context length; never more than that
-  std::optional<DType> kv_dtype;           // nullopt: float16 (kInvariant) or float32 (kReference)
+  std::optional<DType> kv_dtype = {};      // nullopt: float16 (kInvariant) or float32 (kReference)
   std::uint32_t threads = 1;               // including the caller of step()
-  std::optional<std::uint32_t> first_cpu;  // pin worker i to CPU first_cpu + i; nullopt: not pinned
+  std::optional<std::uint32_t> first_cpu = {};  // pin worker i to CPU first_cpu + i; nullopt: not pinned
   bool scalar_kernels = false;             // the portable kernels even where better ones run (same tokens)
 };
 
