@@ -26,10 +26,9 @@ void Activations::prepare_quantized(const Backend& backend) {
 }
 
 void Activations::quantize(const Backend& backend, std::uint32_t begin, std::uint32_t end) {
-  const std::size_t blocks = columns_ / kQuantBlock;
   for (std::uint32_t index = begin; quantized_ && index < end; ++index)
-    backend.ops.quantize_row(row(index), columns_, values_.data() + index * blocks * kQuantBlock, scales_.data() + index * blocks,
-                             sums_.data() + index * blocks);
+    backend.ops.quantize_row(row(index), columns_, rows_, values_.data() + std::size_t{index} * kQuantBlock, scales_.data() + index,
+                             sums_.data() + index);
 }
 
 namespace {

@@ -52,7 +52,7 @@ void matmul_quantized(const MatmulQuantized& a) {
     for (std::uint32_t b = 0; b < a.blocks; ++b) {
       unpack(a.weights + row * a.row_bytes + b * block_bytes, a.type, block);
       for (std::uint32_t token = 0; token < a.tokens; ++token) {
-        const std::size_t at = static_cast<std::size_t>(token) * a.blocks + b;
+        const std::size_t at = static_cast<std::size_t>(b) * a.tokens + token;
         std::int32_t dot = 0;
         for (std::uint32_t i = 0; i < kQuantBlock; ++i) dot += block.quants[i] * a.values[at * kQuantBlock + i];
         float& sum = a.out[token * a.out_stride + row];

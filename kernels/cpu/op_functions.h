@@ -9,7 +9,7 @@ namespace baton::cpu {
 namespace scalar {
 void dequantize_row(const std::byte* row, WeightType type, std::uint32_t columns, float* out);
 void rms_norm(const float* x, const float* gain, std::uint32_t n, float epsilon, float* y);
-void quantize_row(const float* x, std::uint32_t n, std::int16_t* values, float* scales, float* sums);
+void quantize_row(const float* x, std::uint32_t n, std::uint32_t tokens, std::int16_t* values, float* scales, float* sums);
 void matmul_quantized(const MatmulQuantized& arguments);
 void dot_rows(const DotRows& arguments);
 void rope(float* heads, std::uint32_t count, std::uint32_t head_dim, std::uint32_t rotary, const float* c, const float* s);
@@ -23,7 +23,7 @@ float exponential_sum(float* x, std::uint32_t n, float maximum);
 namespace avx2 {
 void dequantize_row(const std::byte* row, WeightType type, std::uint32_t columns, float* out);
 void rms_norm(const float* x, const float* gain, std::uint32_t n, float epsilon, float* y);
-void quantize_row(const float* x, std::uint32_t n, std::int16_t* values, float* scales, float* sums);
+void quantize_row(const float* x, std::uint32_t n, std::uint32_t tokens, std::int16_t* values, float* scales, float* sums);
 void matmul_quantized(const MatmulQuantized& arguments);
 void dot_rows(const DotRows& arguments);
 void rope(float* heads, std::uint32_t count, std::uint32_t head_dim, std::uint32_t rotary, const float* c, const float* s);

@@ -26,9 +26,9 @@ struct MatmulQuantized {
   std::uint32_t row_begin = 0;
   std::uint32_t row_end = 0;
   std::uint32_t blocks = 0;             // per row
-  const std::int16_t* values = nullptr;  // [tokens][blocks x 32], see quantize_row
-  const float* scales = nullptr;         // [tokens][blocks]
-  const float* sums = nullptr;           // [tokens][blocks]
+  const std::int16_t* values = nullptr;  // [blocks][tokens][32], see quantize_row
+  const float* scales = nullptr;         // [blocks][tokens]
+  const float* sums = nullptr;           // [blocks][tokens]
   std::uint32_t tokens = 0;
   float* out = nullptr;                  // [tokens][out_stride]
   std::size_t out_stride = 0;
@@ -73,7 +73,8 @@ struct Ops {
   void (*rms_norm)(const float* x, const float* gain, std::uint32_t n, float epsilon, float* y);
   // Per block of 32: x ~ scale x value, value = 254 first + second with two int8 terms |.| <= 127, held joined as int16;
   // sum = scale x (integer sum of the values). A NaN or infinity makes its block's scale NaN. n: a multiple of 32.
-  void (*quantize_row)(const float* x, std::uint32_t n, std::int16_t* values, float* scales, float* sums);
+  // Blocks of all tokens of a step lie together, [block][token]: consecutive blocks of this row are `tokens` apart.
+  void (*quantize_row)(const float* x, std::uint32_t n, std::uint32_t tokens, std::int16_t* values, float* scales, float* sums);
   void (*matmul_quantized)(const MatmulQuantized& arguments);
   void (*dot_rows)(const DotRows& arguments);
   // Rotates neighbouring pairs of each head's first `rotary` elements (a multiple of 8): x = x c + swapped(x) s, with

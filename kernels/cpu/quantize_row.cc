@@ -14,8 +14,8 @@ std::int32_t round_to_int(float x) {
 
 }  // namespace
 
-void quantize_row(const float* x, std::uint32_t n, std::int16_t* values, float* scales, float* sums) {
-  for (std::uint32_t begin = 0; begin < n; begin += kQuantBlock) {
+void quantize_row(const float* x, std::uint32_t n, std::uint32_t tokens, std::int16_t* values, float* scales, float* sums) {
+  for (std::uint32_t begin = 0; begin < n; begin += kQuantBlock, values += std::size_t{tokens} * kQuantBlock, scales += tokens, sums += tokens) {
     std::uint32_t largest = 0;
     for (std::uint32_t i = begin; i < begin + kQuantBlock; ++i) {
       const std::uint32_t magnitude = bits_of(x[i]) & 0x7fffffffu;
@@ -25,11 +25,11 @@ void quantize_row(const float* x, std::uint32_t n, std::int16_t* values, float* 
     std::int32_t sum = 0;
     for (std::uint32_t i = begin; i < begin + kQuantBlock; ++i) {
       const std::int32_t value = round_to_int(x[i] * scale.inverse);
-      values[i] = static_cast<std::int16_t>(value);
+      values[i - begin] = static_cast<std::int16_t>(value);
       sum += value;
     }
-    scales[begin / kQuantBlock] = scale.scale;
-    sums[begin / kQuantBlock] = scale.scale * static_cast<float>(sum);
+    *scales = scale.scale;
+    *sums = scale.scale * static_cast<float>(sum);
   }
 }
 

@@ -27,8 +27,8 @@ inline std::int32_t sum_lanes(__m256i lanes) {
 
 }  // namespace
 
-void quantize_row(const float* x, std::uint32_t n, std::int16_t* values, float* scales, float* sums) {
-  for (std::uint32_t begin = 0; begin < n; begin += kQuantBlock) {
+void quantize_row(const float* x, std::uint32_t n, std::uint32_t tokens, std::int16_t* values, float* scales, float* sums) {
+  for (std::uint32_t begin = 0; begin < n; begin += kQuantBlock, values += std::size_t{tokens} * kQuantBlock, scales += tokens, sums += tokens) {
     const __m256 parts[4] = {_mm256_loadu_ps(x + begin), _mm256_loadu_ps(x + begin + 8), _mm256_loadu_ps(x + begin + 16),
                              _mm256_loadu_ps(x + begin + 24)};
     const BlockScale scale = block_scale(largest_magnitude(parts));
@@ -42,12 +42,12 @@ void quantize_row(const float* x, std::uint32_t n, std::int16_t* values, float* 
     // packs works inside 128-bit halves; the permutation puts the quarters back in order.
     const __m256i low = _mm256_permute4x64_epi64(_mm256_packs_epi32(integers[0], integers[1]), 0xd8);
     const __m256i high = _mm256_permute4x64_epi64(_mm256_packs_epi32(integers[2], integers[3]), 0xd8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values + begin), low);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values + begin + 16), high);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), low);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values + 16), high);
     const __m256i sum =
         _mm256_add_epi32(_mm256_add_epi32(integers[0], integers[1]), _mm256_add_epi32(integers[2], integers[3]));
-    scales[begin / kQuantBlock] = scale.scale;
-    sums[begin / kQuantBlock] = scale.scale * static_cast<float>(sum_lanes(sum));
+    *scales = scale.scale;
+    *sums = scale.scale * static_cast<float>(sum_lanes(sum));
   }
 }
 
