@@ -25,6 +25,8 @@ endfunction()
 baton_folder(runtime)
 target_link_libraries(baton_runtime PRIVATE PkgConfig::ZMQ spdlog::spdlog baton_ucx)
 baton_folder(kernels)
+# Kernels keep tiles in registers through short loops of constant length, which GCC unrolls fully only from -O3 on.
+target_compile_options(baton_kernels PRIVATE $<$<CONFIG:Release>:-O3>)
 baton_folder(config)
 if(TARGET baton_config)
   target_link_libraries(baton_config PRIVATE yaml-cpp)

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/store_row.h"
+
+#include "kernels/cpu/lanes_avx2.h"
+#include "kernels/cpu/op_functions.h"
+
+namespace baton::cpu::avx2 {
+
+void store_row(const float* x, std::uint32_t n, DType dtype, std::byte* out) { store_row_body<Avx2Lanes>(x, n, dtype, out); }
+
+}  // namespace baton::cpu::avx2

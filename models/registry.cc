@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/registry.h"
+
+#include <string>
+#include <utility>
+
+#include "models/llama.h"
+
+namespace baton {
+namespace {
+
+struct Family {
+  const char* architecture;
+  Result<std::unique_ptr<Model>> (*load)(std::unique_ptr<GgufFile> file, cpu::Backend& backend);
+};
+
+constexpr Family kFamilies[] = {
+    {"llama", load_llama},
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> load_model(std::unique_ptr<GgufFile> file, cpu::Backend& backend) {
+  const std::string architecture = file->get_string("general.architecture").value_or("");
+  std::string known;
+  for (const Family& family : kFamilies) {
+    if (architecture == family.architecture) return family.load(std::move(file), backend);
+    known += known.empty() ? family.architecture : std::string(", ") + family.architecture;
+  }
+  return fail(ErrorCode::kIncompatible, file->path() + ": architecture '" + architecture + "' is not supported; supported: " + known);
+}
+
+}  // namespace baton

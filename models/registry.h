@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The architectures Baton can run: general.architecture of a model file -> the function that loads it. A new family is
+// one file pair in models/ and one line in registry.cc.
+#pragma once
+
+#include <memory>
+
+#include "models/model.h"
+#include "runtime/base/result.h"
+
+namespace baton {
+
+// `backend` outlives the model. An unknown architecture is an error that lists the known ones.
+Result<std::unique_ptr<Model>> load_model(std::unique_ptr<GgufFile> file, cpu::Backend& backend);
+
+}  // namespace baton
