@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/check_topology.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/address.h"
+#include "config/units.h"
+
+namespace baton {
+namespace {
+
+class Checker {
+ public:
+  Checker(const Topology& topology, const CheckOptions& options, const ReadContext& context)
+      : topology_(topology), options_(options), context_(context) {}
+
+  void run() {
+    model();
+    kv_cache();
+    addresses();
+    nodes();
+    roles();
+    devices();
+    threads();
+    limits();
+    lifecycle();
+  }
+
+ private:
+  void error(const std::string& path, std::string message, std::string hint = {}) const {
+    context_.reporter.error(context_.place_of(path), std::move(message), std::move(hint));
+  }
+
+  void model() const {
+    const ModelSection& model = topology_.model;
+    std::error_code ignored;
+    if (options_.check_files && !model.path.empty() && !model.oracle && !std::filesystem::exists(model.path, ignored))
+      error("model.path", "there is no " + model.path, "did you run `baton model fetch smollm2`?");
+    for (const std::string& name : model.served_model_name)
+      if (name.empty()) error("model.served_model_name", "a served model name is empty");
+  }
+
+  void kv_cache() const {
+    const std::uint32_t size = topology_.kv_cache.block_size;
+    if ((size & (size - 1)) != 0) error("kv_cache.block_size", "kv_cache.block_size must be a power of two, this is " + std::to_string(size), "16 is usual");
+  }
+
+  // Two sockets of ours on one port; a wildcard host takes the port on all of them.
+  static bool collide(SocketAddress a, SocketAddress b) {
+    for (SocketAddress* each : {&a, &b}) {
+      if (each->host == "localhost") each->host = "127.0.0.1";
+      if (each->host == "*") each->host = "0.0.0.0";
+    }
+    return a.port == b.port && (a.host == b.host || a.host == "0.0.0.0" || b.host == "0.0.0.0");
+  }
+
+  void loopback(const std::string& path, const std::string& host) const {
+    if (is_loopback(host) || topology_.security.insecure) return;
+    error(path, path + " is off loopback (" + host + "), and nothing would protect it", "use 127.0.0.1, or spell out `security: { insecure: true }`");
+  }
+
+  void addresses() const {
+    struct Named {
+      std::string path;
+      SocketAddress address;
+    };
+    std::vector<Named> taken;
+    const auto check = [&](const std::string& path, const Result<SocketAddress>& parsed, const std::string& text) {
+      if (!parsed) return error(path, path + " is \"" + text + '"', parsed.error().message);
+      loopback(path, parsed->host);
+      for (const Named& other : taken)
+        if (collide(*parsed, other.address)) error(path, path + " uses the same port as " + other.path, "each socket needs its own");
+      taken.push_back({path, *parsed});
+    };
+    check("coordinator.jobs", parse_tcp_address(topology_.coordinator.jobs), topology_.coordinator.jobs);
+    check("coordinator.control", parse_tcp_address(topology_.coordinator.control), topology_.coordinator.control);
+    if (topology_.gateway && !topology_.gateway->http.empty())
+      check("gateway.http", parse_host_port(topology_.gateway->http), topology_.gateway->http);
+    if (topology_.transport.interface != "lo" && !topology_.security.insecure)
+      error("transport.interface", "KV would travel over " + topology_.transport.interface + ", and nothing would protect it",
+            "use lo, or spell out `security: { insecure: true }`");
+  }
+
+  void nodes() const {
+    bool coordinator_found = topology_.coordinator.node.empty();
+    for (std::size_t i = 0; i < topology_.nodes.size(); ++i) {
+      const NodeSection& node = topology_.nodes[i];
+      const std::string path = "nodes[" + std::to_string(i) + "]";
+      for (std::size_t k = 0; k < i; ++k)
+        if (!node.name.empty() && topology_.nodes[k].name == node.name) error(path + ".name", "a second node named \"" + node.name + '"');
+      coordinator_found = coordinator_found || node.name == topology_.coordinator.node;
+      loopback(path + ".address", node.address);
+    }
+    if (!coordinator_found) error("coordinator.node", "no node is named \"" + topology_.coordinator.node + '"');
+  }
+
+  void roles() const {
+    bool prefill = false, decode = false;
+    for (const PoolSection& pool : topology_.pools) {
+      prefill = prefill || pool.role != PoolRole::kDecode;
+      decode = decode || pool.role != PoolRole::kPrefill;
+    }
+    if (topology_.pools.empty() || (prefill && decode)) return;
+    const std::string missing = prefill ? "decode" : "prefill";
+    error("pools", "these pools cannot serve: none of them can " + missing, "add a pool of role " + missing + ", or use role both");
+  }
+
+  // Each rank of each worker needs a device of its own.
+  void devices() const {
+    std::uint64_t wanted = 0;
+    for (const PoolSection& pool : topology_.pools)
+      wanted += std::uint64_t{pool.replicas} * pool.tensor_parallel_size * pool.pipeline_parallel_size;
+    std::uint64_t there = 0;
+    for (const NodeSection& node : topology_.nodes) {
+      if (!node.devices.starts_with("cpu:")) return;
+      there += parse_unsigned(std::string_view(node.devices).substr(4)).value_or(0);
+    }
+    if (wanted > there)
+      error("nodes[0].devices", "the pools want " + std::to_string(wanted) + " devices, the nodes have " + std::to_string(there), "raise cpu:N, or lower replicas");
+  }
+
+  void threads() const {
+    if (options_.cores == 0) return;
+    std::uint64_t wanted = 0;
+    for (const PoolSection& pool : topology_.pools) wanted += std::uint64_t{pool.replicas} * worker_threads(topology_, pool, options_.cores);
+    if (wanted > options_.cores)
+      context_.reporter.note(context_.place_of("pools"), "the workers' threads (" + std::to_string(wanted) + ") outnumber the cores (" +
+                                                             std::to_string(options_.cores) + "); expect them to wait for each other");
+  }
+
+  void limits() const {
+    for (const PoolSection& pool : topology_.pools)
+      if (pool.role != PoolRole::kPrefill && pool.limits.max_num_seqs > pool.limits.max_num_batched_tokens)
+        error("pools." + pool.name + ".limits", "max_num_seqs (" + std::to_string(pool.limits.max_num_seqs) + ") is above max_num_batched_tokens (" +
+                                                    std::to_string(pool.limits.max_num_batched_tokens) + "): a step could not take one token of each");
+  }
+
+  void lifecycle() const {
+    const LifecycleSection& lifecycle = topology_.lifecycle;
+    const Duration patience = lifecycle.heartbeat_interval * lifecycle.heartbeat_miss;
+    if (patience > std::chrono::minutes(5))
+      error("lifecycle.heartbeat", "a lost worker would be noticed after " + format_duration(patience) + " (interval x miss)", "at most 5m");
+    if (patience < std::chrono::milliseconds(100))
+      error("lifecycle.heartbeat", "a worker would count as lost after " + format_duration(patience) + " (interval x miss)", "at least 100ms");
+    if (patience >= lifecycle.start_timeout)
+      error("lifecycle.start_timeout", "start_timeout (" + format_duration(lifecycle.start_timeout) + ") is not above heartbeat interval x miss (" +
+                                           format_duration(patience) + ')');
+  }
+
+  const Topology& topology_;
+  const CheckOptions& options_;
+  const ReadContext& context_;
+};
+
+}  // namespace
+
+void check_topology(const Topology& topology, const CheckOptions& options, const ReadContext& context) {
+  Checker(topology, options, context).run();
+}
+
+}  // namespace baton

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/topology.h"
+
+#include <algorithm>
+
+namespace baton {
+
+std::string_view to_string(PoolRole role) {
+  switch (role) {
+    case PoolRole::kPrefill: return "prefill";
+    case PoolRole::kDecode: return "decode";
+    case PoolRole::kBoth: return "both";
+  }
+  return "?";
+}
+
+std::string_view to_string(NumericsOption numerics) {
+  switch (numerics) {
+    case NumericsOption::kAuto: return "auto";
+    case NumericsOption::kInvariant: return "invariant";
+    case NumericsOption::kFast: return "fast";
+    case NumericsOption::kReference: return "reference";
+  }
+  return "?";
+}
+
+std::string_view to_string(TransportOption transport) {
+  switch (transport) {
+    case TransportOption::kCudaIpc: return "cuda_ipc";
+    case TransportOption::kRdma: return "rdma";
+    case TransportOption::kShm: return "shm";
+    case TransportOption::kTcp: return "tcp";
+  }
+  return "?";
+}
+
+std::vector<WorkerSlot> worker_slots(const Topology& topology) {
+  std::vector<WorkerSlot> slots;
+  for (std::size_t pool = 0; pool < topology.pools.size(); ++pool)
+    for (std::uint32_t replica = 0; replica < topology.pools[pool].replicas; ++replica)
+      slots.push_back({topology.pools[pool].name + '-' + std::to_string(replica), pool, replica});
+  return slots;
+}
+
+std::optional<WorkerSlot> find_worker(const Topology& topology, std::string_view name) {
+  for (WorkerSlot& slot : worker_slots(topology))
+    if (slot.name == name) return std::move(slot);
+  return std::nullopt;
+}
+
+std::uint32_t worker_threads(const Topology& topology, const PoolSection& pool, std::uint32_t cores) {
+  if (pool.threads != 0) return pool.threads;
+  std::uint32_t workers = 0;
+  for (const PoolSection& each : topology.pools) workers += each.replicas;
+  return std::max(1u, cores / std::max(1u, workers));
+}
+
+}  // namespace baton
