@@ -60,6 +60,8 @@ class Coordinator {
   void on(const FsckReport&, Outbox&);
   void tick(Outbox& out);
 
+  // From now on no job is admitted; those that are in go on.
+  void drain() { draining_ = true; }
   std::size_t jobs() const { return jobs_.size(); }
   std::size_t workers() const { return workers_.size(); }
   // What is inconsistent between the tables; empty when all is well.
@@ -135,6 +137,7 @@ class Coordinator {
   LeastLoaded placement_;
   Timers<TimerKey> timers_;
   std::map<std::uint64_t, Fsck> fscks_;
+  bool draining_ = false;
   std::uint64_t next_order_ = 1;
   std::uint64_t next_fsck_ = 1;
   WorkerHello model_;  // of the first worker; what later ones must match. vocab_size 0: none yet

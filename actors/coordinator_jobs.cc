@@ -10,6 +10,7 @@
 namespace baton {
 
 Result<void> Coordinator::admissible(const AdmitJob& job) const {
+  if (draining_) return fail(ErrorCode::kUnavailable, "the cluster is being stopped");
   if (const auto live = jobs_.size(); live >= options_.jobs_max)
     return fail(ErrorCode::kResourceExhausted, "the cluster has " + std::to_string(live) + " jobs, its limit (scheduling.max_num_queued_reqs): try later");
   if (queued_tokens_ + job.prompt.size() > options_.queued_tokens_max)

@@ -12,24 +12,24 @@ namespace {
 
 struct CountOption {
   std::string_view name;
-  std::uint32_t OracleOptions::*field;
+  std::uint32_t OracleSection::*field;
   std::uint32_t min;
   std::uint32_t max;
 };
 struct TimeOption {
   std::string_view name;
-  Duration OracleOptions::*field;
+  Duration OracleSection::*field;
 };
 constexpr std::array kCounts = {
-    CountOption{"layers", &OracleOptions::layers, 1, 1024},
-    CountOption{"kv_heads", &OracleOptions::kv_heads, 1, 1024},
-    CountOption{"head_dim", &OracleOptions::head_dim, 1, 4096},
-    CountOption{"vocab_size", &OracleOptions::vocab_size, 2, 1u << 20},
+    CountOption{"layers", &OracleSection::layers, 1, 1024},
+    CountOption{"kv_heads", &OracleSection::kv_heads, 1, 1024},
+    CountOption{"head_dim", &OracleSection::head_dim, 1, 4096},
+    CountOption{"vocab_size", &OracleSection::vocab_size, 2, 1u << 20},
 };
-constexpr std::array kTimes = {TimeOption{"step_time", &OracleOptions::step_time}, TimeOption{"token_time", &OracleOptions::token_time}};
+constexpr std::array kTimes = {TimeOption{"step_time", &OracleSection::step_time}, TimeOption{"token_time", &OracleSection::token_time}};
 
 // "" if the option was taken, else what is wrong with its value.
-std::string take_option(OracleOptions& options, std::string_view name, std::string_view value, bool& known) {
+std::string take_option(OracleSection& options, std::string_view name, std::string_view value, bool& known) {
   known = true;
   for (const CountOption& each : kCounts) {
     if (each.name != name) continue;
@@ -53,8 +53,8 @@ std::string take_option(OracleOptions& options, std::string_view name, std::stri
 
 }  // namespace
 
-OracleOptions read_oracle_options(std::string_view path, const Place& place, Reporter& reporter) {
-  OracleOptions options;
+OracleSection read_oracle_options(std::string_view path, const Place& place, Reporter& reporter) {
+  OracleSection options;
   std::string_view rest = path.substr(path.find(':') + 1);
   while (!rest.empty()) {
     const std::size_t comma = rest.find(',');

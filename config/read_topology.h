@@ -15,6 +15,6 @@ namespace baton {
 Topology read_topology(ReadContext& context, const YamlNode& root, const std::string& home, const std::string& folder);
 
 // "oracle:layers=4,step_time=2ms" -> options; problems are reported at `place`.
-OracleOptions read_oracle_options(std::string_view path, const Place& place, Reporter& reporter);
+OracleSection read_oracle_options(std::string_view path, const Place& place, Reporter& reporter);
 
 }  // namespace baton

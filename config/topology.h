@@ -29,7 +29,7 @@ std::string_view to_string(NumericsOption numerics);
 std::string_view to_string(TransportOption transport);
 
 // The test model: an integer hash over the KV bytes actually stored. Given as "oracle:" or "oracle:layers=4,step_time=2ms".
-struct OracleOptions {
+struct OracleSection {
   std::uint32_t layers = 2;           // >= 1
   std::uint32_t kv_heads = 2;         // >= 1
   std::uint32_t head_dim = 4;         // 64-bit values per row, >= 1
@@ -44,7 +44,7 @@ struct ModelSection {
   DtypeOption dtype = DtypeOption::kAuto;
   QuantizationOption quantization = QuantizationOption::kAuto;
   std::uint32_t max_model_len = 0;               // tokens; 0: the model's own
-  std::optional<OracleOptions> oracle;           // set if path is "oracle:…"
+  std::optional<OracleSection> oracle;           // set if path is "oracle:…"
 };
 
 struct KvCacheSection {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/oracle_engine.h"
 
+#include <algorithm>
 #include <cstring>
+#include <thread>
 
 #include "kvstore/digest.h"
 #include "runtime/base/check.h"
@@ -18,16 +20,27 @@ std::uint64_t row_value(std::uint64_t salt, std::uint32_t position, TokenId toke
 std::uint64_t contribution(std::uint64_t row, std::uint32_t position, std::uint64_t plane) {
   return mix64(row, mix64(plane, position));
 }
-TokenId draw(std::uint64_t sum, const SamplingParams& sampling, std::uint32_t position) {
+TokenId draw(std::uint64_t sum, const SamplingParams& sampling, std::uint32_t position, std::uint32_t vocab_size) {
   const std::uint64_t seed = sampling.temperature > 0 ? random_at(sampling.seed, position) : 0;
-  return static_cast<TokenId>(mix64(sum, seed) % kOracleVocabulary);
+  return static_cast<TokenId>(mix64(sum, seed) % vocab_size);
 }
-constexpr std::uint64_t plane_of(std::uint32_t head, std::uint32_t layer, bool value) { return (head << 9) | (layer << 1) | (value ? 1u : 0u); }
+constexpr std::uint64_t plane_of(std::uint32_t head, std::uint32_t layer, bool value, std::uint32_t element) {
+  return (std::uint64_t{head} << 48) | (std::uint64_t{layer} << 33) | (std::uint64_t{value} << 32) | element;
+}
+
+// All planes of one position, as both the engine and the recurrence go through them.
+template <class Visit>
+void for_each_plane(const KvGeometry& g, Visit visit) {
+  for (std::uint32_t head = 0; head < g.kv_heads; ++head)
+    for (std::uint32_t layer = 0; layer < g.layers; ++layer)
+      for (const bool value : {false, true})
+        for (std::uint32_t element = 0; element < g.head_dim; ++element) visit(head, layer, value, element);
+}
 
 class OracleEngine final : public Engine {
  public:
   OracleEngine(const OracleOptions& options, std::span<std::byte> pool)
-      : salt_(options.salt), info_(oracle_info(options)), pool_(pool) {
+      : options_(options), info_(oracle_info(options)), pool_(pool) {
     CHECK(pool_.size() % info_.geometry.block_bytes() == 0);
   }
 
@@ -35,7 +48,12 @@ class OracleEngine final : public Engine {
 
   StepResult step(const BatchPlan& plan) override {
     StepResult result{plan.step, {}};
-    for (const SequencePlan& sequence : plan.sequences) result.sequences.push_back(run(sequence));
+    Duration takes = options_.step_time;
+    for (const SequencePlan& sequence : plan.sequences) {
+      result.sequences.push_back(run(sequence));
+      takes += static_cast<std::int64_t>(sequence.tokens.size()) * options_.token_time;
+    }
+    if (takes > Duration{0}) std::this_thread::sleep_for(takes);
     return result;
   }
 
@@ -50,10 +68,10 @@ class OracleEngine final : public Engine {
   }
 
   template <class Visit>
-  void for_each_row(const SequencePlan& sequence, std::uint32_t position, Visit visit) const {
-    for (std::uint32_t head = 0; head < info_.geometry.kv_heads; ++head)
-      for (std::uint32_t layer = 0; layer < info_.geometry.layers; ++layer)
-        for (const bool value : {false, true}) visit(row(sequence, position, head, layer, value), plane_of(head, layer, value));
+  void for_each_value(const SequencePlan& sequence, std::uint32_t position, Visit visit) const {
+    for_each_plane(info_.geometry, [&](std::uint32_t head, std::uint32_t layer, bool value, std::uint32_t element) {
+      visit(row(sequence, position, head, layer, value) + element * sizeof(std::uint64_t), plane_of(head, layer, value, element));
+    });
   }
 
   SequenceResult run(const SequencePlan& sequence) {
@@ -61,8 +79,8 @@ class OracleEngine final : public Engine {
     const auto count = static_cast<std::uint32_t>(sequence.tokens.size());
     for (std::uint32_t i = 0; i < count; ++i) {
       const std::uint32_t position = sequence.first_position + i;
-      for_each_row(sequence, position, [&](std::byte* bytes, std::uint64_t plane) {
-        const std::uint64_t value = row_value(salt_, position, sequence.tokens[i], plane);
+      for_each_value(sequence, position, [&](std::byte* bytes, std::uint64_t plane) {
+        const std::uint64_t value = row_value(options_.salt, position, sequence.tokens[i], plane);
         std::memcpy(bytes, &value, sizeof value);
       });
     }
@@ -72,13 +90,13 @@ class OracleEngine final : public Engine {
     if (sequence.sample) {
       std::uint64_t sum = 0;
       for (std::uint32_t position = 0; position < length; ++position)
-        for_each_row(sequence, position, [&](const std::byte* bytes, std::uint64_t plane) {
+        for_each_value(sequence, position, [&](const std::byte* bytes, std::uint64_t plane) {
           std::uint64_t value = 0;
           std::memcpy(&value, bytes, sizeof value);
           sum += contribution(value, position, plane);
         });
       result.sampled = true;
-      result.token = draw(sum, sequence.sampling, length);
+      result.token = draw(sum, sequence.sampling, length, info_.vocab_size);
     }
     add_digests(sequence, length, result);
     return result;
@@ -94,7 +112,7 @@ class OracleEngine final : public Engine {
     }
   }
 
-  const std::uint64_t salt_;
+  const OracleOptions options_;
   const EngineInfo info_;
   const std::span<std::byte> pool_;
 };
@@ -104,10 +122,10 @@ class OracleEngine final : public Engine {
 EngineInfo oracle_info(const OracleOptions& options) {
   EngineInfo info;
   info.model_name = "oracle";
-  info.model_hash = mix64(0x6f7261636c65, options.salt);
+  info.model_hash = mix64(mix64(0x6f7261636c65, options.salt), options.vocab_size);
   info.numerics_fingerprint = 1;
-  info.geometry = KvGeometry{0, 2, 2, 1, options.block_tokens, DType::kU64};
-  info.vocab_size = kOracleVocabulary;
+  info.geometry = KvGeometry{0, options.layers, options.kv_heads, options.head_dim, options.block_tokens, DType::kU64};
+  info.vocab_size = options.vocab_size;
   info.max_model_len = options.max_model_len;
   info.stop_tokens = {kOracleStopToken};
   return info;
@@ -122,18 +140,16 @@ std::vector<TokenId> oracle_stream(const OracleOptions& options, std::span<const
   std::uint64_t sum = 0;
   std::uint32_t length = 0;
   const auto append = [&](TokenId token) {
-    for (std::uint32_t head = 0; head < g.kv_heads; ++head)
-      for (std::uint32_t layer = 0; layer < g.layers; ++layer)
-        for (const bool value : {false, true}) {
-          const std::uint64_t plane = plane_of(head, layer, value);
-          sum += contribution(row_value(options.salt, length, token, plane), length, plane);
-        }
+    for_each_plane(g, [&](std::uint32_t head, std::uint32_t layer, bool value, std::uint32_t element) {
+      const std::uint64_t plane = plane_of(head, layer, value, element);
+      sum += contribution(row_value(options.salt, length, token, plane), length, plane);
+    });
     ++length;
   };
   for (const TokenId token : prompt) append(token);
   std::vector<TokenId> stream;
   while (stream.size() < sampling.max_tokens) {
-    stream.push_back(draw(sum, sampling, length));
+    stream.push_back(draw(sum, sampling, length, options.vocab_size));
     if (stream.back() == kOracleStopToken && !sampling.ignore_eos) break;
     append(stream.back());
   }

@@ -12,17 +12,24 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "runtime/base/time.h"
 
 namespace baton {
+
+inline constexpr std::uint32_t kOracleVocabulary = 1024;
+inline constexpr TokenId kOracleStopToken = 0;
 
 struct OracleOptions {
   std::uint32_t block_tokens = 16;
   std::uint32_t max_model_len = 4096;
   std::uint64_t salt = 0;  // another salt is another model: other hash, other tokens
+  std::uint32_t layers = 2;
+  std::uint32_t kv_heads = 2;
+  std::uint32_t head_dim = 1;  // 64-bit values in a row
+  std::uint32_t vocab_size = kOracleVocabulary;
+  Duration step_time{};   // a step takes at least that long, and each of its tokens that much more: for tests that need
+  Duration token_time{};  // jobs to be under way. Real time; the simulator has its own
 };
-
-inline constexpr std::uint32_t kOracleVocabulary = 1024;
-inline constexpr TokenId kOracleStopToken = 0;
 
 // What the pool must be sized by, before there is a pool.
 EngineInfo oracle_info(const OracleOptions& options);

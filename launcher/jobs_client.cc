@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/jobs_client.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "actors/job_client.h"
+#include "runtime/actor/real_loop.h"
+
+namespace baton {
+namespace {
+
+constexpr std::chrono::milliseconds kGlance{50};       // how often a waiting call looks up
+constexpr std::chrono::milliseconds kAskAgain{500};    // an edge that is not in the cluster yet stays silent
+
+}  // namespace
+
+// The loop's thread fills the answers, the caller's thread empties them.
+struct JobsClient::Connection {
+  explicit Connection(std::unique_ptr<RealLoop> opened, const std::string& server)
+      : address(server),
+        loop(std::move(opened)),
+        actor(node_id("edge/jobs"), server, [this](const JobClient::Inbox& answer, Outbox&) { take(answer); }),
+        cell(actor) {
+    loop->add(0, cell);
+    thread = std::thread([this] { loop->run(); });
+  }
+  ~Connection() {
+    loop->stop();
+    thread.join();
+  }
+
+  void take(const JobClient::Inbox& answer) {
+    {
+      const std::lock_guard lock(mutex);
+      answers.push_back(answer);
+    }
+    arrived.notify_one();
+  }
+  template <class Request>
+  void ask(Request request) {
+    loop->executor().post(0, [this, request = std::move(request)](Outbox& out) { actor.ask(request, out); });
+  }
+  // The next answer, or nothing after `wait`.
+  std::optional<JobClient::Inbox> next(std::chrono::milliseconds wait) {
+    std::unique_lock lock(mutex);
+    if (!arrived.wait_for(lock, wait, [this] { return !answers.empty(); })) return std::nullopt;
+    JobClient::Inbox answer = std::move(answers.front());
+    answers.pop_front();
+    return answer;
+  }
+  // Asks, and asks again, until an answer of that kind with the right tag comes.
+  template <class Answer, class Request>
+  Result<Answer> question(Request request, Duration time_limit) {
+    request.tag = ++tag;
+    const Time deadline = real_now() + time_limit;
+    Time ask_at{};
+    while (real_now() < deadline) {
+      if (real_now() >= ask_at) {
+        ask(request);
+        ask_at = real_now() + kAskAgain;
+      }
+      const auto answer = next(kGlance);
+      if (!answer) continue;
+      if (const auto* wanted = std::get_if<Answer>(&*answer); wanted != nullptr && wanted->tag == request.tag) return *wanted;
+    }
+    return fail(ErrorCode::kUnavailable, "nobody answers at " + address + ": is the cluster up? `baton up TOPOLOGY` starts it");
+  }
+
+  const std::string address;
+  std::unique_ptr<RealLoop> loop;
+  JobClient actor;
+  ActorCell<JobClient> cell;
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::deque<JobClient::Inbox> answers;
+  std::uint64_t tag = 0;
+  std::thread thread;
+};
+
+JobsClient::JobsClient(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+JobsClient::~JobsClient() = default;
+
+Result<std::unique_ptr<JobsClient>> JobsClient::connect(const std::string& address, Duration time_limit) {
+  RealLoopOptions options;
+  options.incarnation = random_incarnation();
+  options.node = node_id("client/" + to_hex(options.incarnation.value));
+  auto loop = RealLoop::open(options);
+  if (!loop) return tl::unexpected(loop.error());
+  std::unique_ptr<JobsClient> client(new JobsClient(std::make_unique<Connection>(std::move(*loop), address)));
+  RETURN_IF_ERROR(client->status(time_limit));
+  return client;
+}
+
+Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<void(const Event&)>& on_event,
+                                const std::function<bool()>& interrupted) {
+  ClientSubmit submit = job;
+  submit.tag = ++connection_->tag;
+  connection_->ask(submit);
+  std::string id = submit.id;
+  bool cancelled = false;
+  for (;;) {
+    if (!cancelled && !id.empty() && interrupted && interrupted()) {
+      connection_->ask(ClientCancel{submit.tag, id});
+      cancelled = true;
+    }
+    const auto answer = connection_->next(kGlance);
+    if (!answer) continue;
+    if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == submit.tag) {
+      id = accepted->id;
+      on_event(*accepted);
+    } else if (const auto* tokens = std::get_if<ClientTokens>(&*answer); tokens != nullptr && tokens->tag == submit.tag) {
+      on_event(*tokens);
+    } else if (const auto* done = std::get_if<ClientDone>(&*answer); done != nullptr && done->tag == submit.tag) {
+      on_event(*done);
+      return {};
+    } else if (const auto* error = std::get_if<ClientError>(&*answer); error != nullptr && error->tag == submit.tag) {
+      on_event(*error);
+      return {};
+    } else if (const auto* down = std::get_if<LinkDown>(&*answer)) {
+      return fail(ErrorCode::kUnavailable, "lost the cluster at " + connection_->address + ": " + down->reason);
+    }
+  }
+}
+
+Result<bool> JobsClient::cancel(const std::string& id, Duration time_limit) {
+  auto answer = connection_->question<ClientCancelled>(ClientCancel{0, id}, time_limit);
+  if (!answer) return tl::unexpected(answer.error());
+  return answer->found;
+}
+
+Result<StatusReport> JobsClient::status(Duration time_limit) { return connection_->question<StatusReport>(StatusRequest{}, time_limit); }
+Result<FsckReport> JobsClient::fsck(Duration time_limit) { return connection_->question<FsckReport>(FsckRequest{}, time_limit); }
+
+}  // namespace baton

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real wiring: each process is built bottom-up on the stack of its main and destroyed in reverse. The simulated
+// counterpart is sim_wire.cc.
+#include "launcher/wire.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "actors/coordinator.h"
+#include "actors/edge.h"
+#include "actors/process_control.h"
+#include "actors/worker.h"
+#include "engine/cpu_engine.h"
+#include "engine/engine_thread.h"
+#include "engine/oracle_engine.h"
+#include "kvstore/digest.h"
+#include "models/gguf.h"
+#include "models/model_path.h"
+#include "models/oracle_tokenizer.h"
+#include "models/tokenizer_factory.h"
+#include "runtime/actor/real_loop.h"
+#include "runtime/base/log.h"
+#include "runtime/link/ucx_data_plane.h"
+
+namespace baton {
+namespace {
+
+constexpr std::chrono::milliseconds kDrainGlance{20};
+
+void set_logging(const Topology& topology) {
+  const std::string& level = topology.observability.log_level;
+  set_log_level(level == "debug" ? LogLevel::kDebug : level == "warn" ? LogLevel::kWarn : level == "error" ? LogLevel::kError : LogLevel::kInfo);
+  set_log_json(topology.observability.log_json);
+}
+
+OracleOptions oracle_options(const Topology& topology) {
+  const OracleSection& section = *topology.model.oracle;
+  OracleOptions options;
+  options.block_tokens = topology.kv_cache.block_size;
+  if (topology.model.max_model_len != 0) options.max_model_len = topology.model.max_model_len;
+  options.layers = section.layers;
+  options.kv_heads = section.kv_heads;
+  options.head_dim = section.head_dim;
+  options.vocab_size = section.vocab_size;
+  options.step_time = section.step_time;
+  options.token_time = section.token_time;
+  return options;
+}
+
+Role role_of(PoolRole role) {
+  return role == PoolRole::kPrefill ? Role::kPrefill : role == PoolRole::kDecode ? Role::kDecode : Role::kBoth;
+}
+
+int failed(const char* component, const Error& error) {
+  log_error(component, error.message, {{"code", to_string(error.code)}});
+  return error.code == ErrorCode::kIncompatible || error.code == ErrorCode::kInvalidArgument ? 3 : 1;
+}
+
+// The actors' wish to end, as the end of a loop.
+class LoopExit final : public ProcessControl {
+ public:
+  explicit LoopExit(const char* component) : component_(component) {}
+  void attach(RealLoop& loop) { loop_ = &loop; }
+  void exit(int code, const std::string& reason) override {
+    if (code_.exchange(code) == kRunning) log_error(component_, "ends", {{"reason", reason}});
+    loop_->stop();
+  }
+  int code() const { return code_ == kRunning ? 0 : code_.load(); }
+
+ private:
+  static constexpr int kRunning = -1;
+  const char* component_;
+  RealLoop* loop_ = nullptr;
+  std::atomic<int> code_{kRunning};
+};
+
+// After the first signal: looks, on the loop, whether the work is done, until it is or time is up. A second signal: at once.
+class Drain {
+ public:
+  Drain(const char* component, Duration limit, std::function<void()> begin, std::function<bool()> done)
+      : component_(component), limit_(limit), begin_(std::move(begin)), done_(std::move(done)) {}
+  ~Drain() {
+    if (thread_.joinable()) thread_.join();
+  }
+  void signalled(RealLoop& loop) {
+    if (thread_.joinable()) {
+      over_ = true;
+      loop.stop();
+      return;
+    }
+    log_info(component_, "draining");
+    begin_();
+    thread_ = std::thread([this, &loop] {
+      const Time deadline = real_now() + limit_;
+      while (!over_ && real_now() < deadline) {
+        loop.executor().post(0, [this](Outbox&) { over_ = over_ || done_(); });
+        std::this_thread::sleep_for(kDrainGlance);
+      }
+      loop.stop();
+    });
+  }
+
+ private:
+  const char* component_;
+  const Duration limit_;
+  const std::function<void()> begin_;
+  const std::function<bool()> done_;
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
+struct EdgeModel {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::uint32_t max_model_len = 0;
+};
+
+Result<EdgeModel> load_edge_model(const Topology& topology) {
+  if (topology.model.oracle) {
+    const OracleOptions options = oracle_options(topology);
+    return EdgeModel{make_oracle_tokenizer(options.vocab_size), options.max_model_len};
+  }
+  const auto path = resolve_model_path(topology.model.path);
+  if (!path) return tl::unexpected(path.error());
+  const auto file = GgufFile::open(*path);
+  if (!file) return tl::unexpected(file.error());
+  auto tokenizer = make_tokenizer(**file);
+  if (!tokenizer) return tl::unexpected(tokenizer.error());
+  const std::uint64_t context = (*file)->get_uint((*file)->get_string("general.architecture").value_or("") + ".context_length").value_or(0);
+  const std::uint64_t wanted = topology.model.max_model_len;
+  if (wanted != 0 && context != 0 && wanted > context)
+    return fail(ErrorCode::kInvalidArgument, "model.max_model_len is " + std::to_string(wanted) + ", the model was made for " + std::to_string(context) +
+                                                 " tokens: lower it or leave it out");
+  return EdgeModel{std::move(*tokenizer), static_cast<std::uint32_t>(wanted != 0 ? wanted : context)};
+}
+
+CoordinatorOptions coordinator_options(const Topology& topology) {
+  CoordinatorOptions options;
+  options.cluster_name = topology.name;
+  options.pid = static_cast<std::uint32_t>(getpid());
+  options.heartbeat_interval = topology.lifecycle.heartbeat_interval;
+  options.heartbeat_miss = topology.lifecycle.heartbeat_miss;
+  options.jobs_max = topology.scheduling.max_num_queued_reqs;
+  options.queued_tokens_max = topology.scheduling.max_num_queued_tokens;
+  options.request_time_limit = topology.scheduling.request_timeout;
+  options.attempts_max = topology.lifecycle.on_worker_loss == WorkerLossOption::kResume ? 3 : 1;
+  return options;
+}
+
+// An engine and the memory its KV lives in. The plane allocates the pool; the engine is told the geometry first.
+struct WorkerParts {
+  std::unique_ptr<CpuEngine> cpu;
+  std::unique_ptr<Engine> oracle;
+  std::unique_ptr<UcxDataPlane> plane;
+  EngineInfo info;
+  std::uint32_t blocks = 0;
+  Engine& engine() { return cpu ? static_cast<Engine&>(*cpu) : *oracle; }
+};
+
+Result<void> load_engine(const Topology& topology, const PoolSection& pool, WorkerParts& parts) {
+  if (topology.model.oracle) {
+    parts.info = oracle_info(oracle_options(topology));
+    return {};
+  }
+  const auto path = resolve_model_path(topology.model.path);
+  if (!path) return tl::unexpected(path.error());
+  CpuEngineOptions options;
+  options.model_path = *path;
+  options.model_name = topology.model.served_model_name.empty() ? std::string() : topology.model.served_model_name.front();
+  options.numerics = topology.numerics == NumericsOption::kReference ? Numerics::kReference : Numerics::kInvariant;
+  options.block_tokens = topology.kv_cache.block_size;
+  options.max_model_len = topology.model.max_model_len;
+  if (topology.kv_cache.dtype == DtypeOption::kFloat32) options.kv_dtype = DType::kF32;
+  if (topology.kv_cache.dtype == DtypeOption::kFloat16) options.kv_dtype = DType::kF16;
+  if (topology.kv_cache.dtype == DtypeOption::kBfloat16) options.kv_dtype = DType::kBF16;
+  options.threads = worker_threads(topology, pool, std::max(std::thread::hardware_concurrency(), 1u));
+  auto engine = make_cpu_engine(options);
+  if (!engine) return tl::unexpected(engine.error());
+  parts.cpu = std::move(*engine);
+  parts.info = parts.cpu->info();
+  return {};
+}
+
+Result<void> make_pool(const Topology& topology, const PeerKey& self, DataPlaneSink sink, WorkerParts& parts) {
+  const KvGeometry geometry = parts.info.geometry;
+  const std::uint64_t fit = topology.kv_cache.memory / geometry.block_bytes();
+  parts.blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(fit, 1u << 24));
+  if (parts.blocks == 0)
+    return fail(ErrorCode::kInvalidArgument, "kv_cache.memory of " + std::to_string(topology.kv_cache.memory) + " bytes holds no block: one needs " +
+                                                 std::to_string(geometry.block_bytes()) + " bytes");
+  UcxOptions options;
+  options.interface_name = topology.transport.interface;
+  options.transports.clear();
+  for (const TransportOption transport : topology.transport.order)
+    if (transport == TransportOption::kShm || transport == TransportOption::kTcp) options.transports.emplace_back(to_string(transport));
+  options.self = self;
+  options.pool_bytes = parts.blocks * geometry.block_bytes();
+  options.sink = std::move(sink);
+  options.digest = [geometry](std::span<const std::byte> bytes, std::uint64_t tag) {
+    return block_digest(geometry, bytes, digest_tag_position(tag), digest_tag_tokens(tag));
+  };
+  auto plane = UcxDataPlane::create(std::move(options));
+  if (!plane) return tl::unexpected(plane.error());
+  parts.plane = std::move(*plane);
+  if (parts.cpu) return parts.cpu->attach_pool(parts.plane->pool());
+  parts.oracle = make_oracle_engine(oracle_options(topology), parts.plane->pool());
+  return {};
+}
+
+WorkerOptions worker_options(const Topology& topology, const WorkerSlot& slot, const WorkerParts& parts, const std::string& address) {
+  const PoolSection& pool = topology.pools[slot.pool];
+  WorkerOptions options;
+  options.name = slot.name;
+  options.pool = pool.name;
+  options.role = role_of(pool.role);
+  options.pid = static_cast<std::uint32_t>(getpid());
+  options.control_address = address;
+  options.coordinator_address = topology.coordinator.control;
+  options.coordinator_node = node_id("coordinator");
+  options.blocks_total = parts.blocks;
+  options.limits = {pool.limits.max_num_seqs, pool.limits.max_num_batched_tokens};
+  options.grant_time_limit = topology.scheduling.request_timeout;
+  return options;
+}
+
+}  // namespace
+
+int run_coordinator(const Topology& topology) {
+  set_logging(topology);
+  const auto model = load_edge_model(topology);
+  if (!model) return failed("coordinator", model.error());
+
+  Coordinator coordinator(coordinator_options(topology));
+  ActorCell<Coordinator> coordinator_cell(coordinator);
+  LoopExit exit("coordinator");
+  RealLoop* signalled = nullptr;
+  Drain drain("coordinator", topology.lifecycle.drain_timeout, [&] { coordinator.drain(); }, [&] { return coordinator.jobs() == 0; });
+  RealLoopOptions control;
+  control.node = node_id("coordinator");
+  control.bind_address = topology.coordinator.control;
+  control.on_signal = [&](int) { drain.signalled(*signalled); };
+  const auto control_loop = RealLoop::open(control);
+  if (!control_loop) return failed("coordinator", control_loop.error());
+  signalled = control_loop->get();
+  exit.attach(**control_loop);
+  (*control_loop)->add(0, coordinator_cell);
+
+  RealLoopOptions jobs;
+  jobs.node = node_id("edge/jobs");
+  jobs.bind_address = topology.coordinator.jobs;
+  const auto jobs_loop = RealLoop::open(jobs);
+  if (!jobs_loop) return failed("coordinator", jobs_loop.error());
+  EdgeOptions edge_options;
+  edge_options.name = "jobs";
+  edge_options.control_address = (*jobs_loop)->bound_address();
+  edge_options.coordinator_address = (*control_loop)->bound_address();
+  edge_options.coordinator_node = control.node;
+  edge_options.max_model_len = model->max_model_len;
+  Edge edge(std::move(edge_options), *model->tokenizer, exit);
+  ActorCell<Edge> edge_cell(edge);
+  (*jobs_loop)->add(0, edge_cell);
+  (*jobs_loop)->executor().post(0, [&edge](Outbox& out) { edge.start(out); });
+
+  log_info("coordinator", "up", {{"jobs", (*jobs_loop)->bound_address()}, {"control", (*control_loop)->bound_address()}});
+  std::thread edge_thread([&] { (*jobs_loop)->run(); });
+  (*control_loop)->run();
+  (*jobs_loop)->stop();
+  edge_thread.join();
+  return exit.code();
+}
+
+int run_worker(const Topology& topology, const std::string& worker_name) {
+  set_logging(topology);
+  const auto slot = find_worker(topology, worker_name);
+  if (!slot) return failed("worker", {ErrorCode::kInvalidArgument, "the topology has no worker '" + worker_name + "'"});
+
+  WorkerParts parts;
+  if (const auto loaded = load_engine(topology, topology.pools[slot->pool], parts); !loaded) return failed("worker", loaded.error());
+
+  std::unique_ptr<Worker> worker;
+  LoopExit exit("worker");
+  RealLoop* signalled = nullptr;
+  Drain drain("worker", topology.lifecycle.drain_timeout, [] {}, [&] { return worker->idle(); });
+  RealLoopOptions options;
+  options.node = node_id("worker/" + worker_name);
+  options.incarnation = random_incarnation();
+  options.bind_address = "tcp://" + (topology.nodes.empty() ? std::string("127.0.0.1") : topology.nodes.front().address) + ":0";
+  options.on_signal = [&](int) { drain.signalled(*signalled); };
+  const auto loop = RealLoop::open(options);
+  if (!loop) return failed("worker", loop.error());
+  signalled = loop->get();
+  exit.attach(**loop);
+
+  Executor& home = (*loop)->executor();
+  const auto sink = [&home, &worker](DataPlaneEvent event) {
+    home.post(0, [&worker, event = std::move(event)](Outbox& out) { worker->on_data_plane(event, out); });
+  };
+  if (const auto made = make_pool(topology, {options.node, options.incarnation}, sink, parts); !made) return failed("worker", made.error());
+
+  EngineThread engine(parts.engine(), home, 0);
+  worker = std::make_unique<Worker>(worker_options(topology, *slot, parts, (*loop)->bound_address()), parts.info, engine, *parts.plane, exit);
+  ActorCell<Worker> cell(*worker);
+  (*loop)->add(0, cell);
+  home.post(0, [&worker](Outbox& out) { worker->start(out); });
+  log_info("worker", "up", {{"name", worker_name}, {"blocks", parts.blocks}, {"address", (*loop)->bound_address()}});
+  (*loop)->run();
+  (*loop)->remove(0);
+  return exit.code();
+}
+
+}  // namespace baton
