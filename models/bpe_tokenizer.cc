@@ -105,7 +105,7 @@ Result<MergeTable> make_merges(const BpeVocabulary& v, const TokenIndex& index) 
     if (space == std::string::npos || space + 1 == line.size()) return bad("merge " + std::to_string(rank) + " " + quoted(line) + " is not two parts");
     const std::string left = line.substr(0, space);
     const std::string right = line.substr(space + 1);
-    const Merge merge{index.find(left), index.find(right), index.find(left + right), rank};
+    const Merge merge{index.find(left), index.find(right), index.find(left + right)};
     if (merge.left < 0 || merge.right < 0 || merge.merged < 0) {
       return bad("merge " + std::to_string(rank) + " " + quoted(line) + " has a part or a result that is not in the vocabulary");
     }
@@ -181,6 +181,7 @@ void BpeTokenizer::encode_plain(std::string_view text, BpeMerger& merger, std::v
       }
     }
     for (const char byte : piece) {
+      if (merger.symbols().size() == BpeMerger::kMaxSymbols) merger.merge_into(out);
       if (const TokenId id = byte_ids_[static_cast<unsigned char>(byte)]; id >= 0) merger.symbols().push_back(id);
     }
     merger.merge_into(out);
