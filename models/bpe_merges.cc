@@ -9,7 +9,8 @@
 
 namespace baton {
 
-MergeTable::MergeTable(std::vector<Merge> merges, std::uint32_t vocab_size) : merges_(std::move(merges)), begins_(vocab_size + 1) {
+MergeTable::MergeTable(std::vector<Merge> merges, std::uint32_t vocab_size)
+    : merges_(std::move(merges)), begins_(vocab_size + 1) {
   std::vector<std::uint32_t> ranks(merges_.size());
   for (std::uint32_t rank = 0; rank < ranks.size(); ++rank) ranks[rank] = rank;
   std::sort(ranks.begin(), ranks.end(), [this](std::uint32_t a, std::uint32_t b) {

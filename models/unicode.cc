@@ -10,8 +10,15 @@ namespace {
 
 CharClass classify(std::uint32_t code) {
   switch (code) {
-    case 0x20: case 0x85: case 0xA0: case 0x1680: case 0x2028: case 0x2029: case 0x202F: case 0x205F: case 0x3000:
-      return CharClass::kSpace;
+    case 0x20:
+    case 0x85:
+    case 0xA0:
+    case 0x1680:
+    case 0x2028:
+    case 0x2029:
+    case 0x202F:
+    case 0x205F:
+    case 0x3000: return CharClass::kSpace;
     default: break;
   }
   if ((code >= 0x09 && code <= 0x0D) || (code >= 0x2000 && code <= 0x200A)) return CharClass::kSpace;
@@ -54,7 +61,8 @@ Utf8Step utf8_step(std::string_view bytes) {
   if (length == 0) return {Utf8Step::Kind::kInvalid, 1};
   for (std::size_t i = 1; i < length; ++i) {
     if (i == bytes.size()) return {Utf8Step::Kind::kIncomplete, static_cast<std::uint8_t>(i)};
-    if (!continues(lead, i, static_cast<unsigned char>(bytes[i]))) return {Utf8Step::Kind::kInvalid, static_cast<std::uint8_t>(i)};
+    if (!continues(lead, i, static_cast<unsigned char>(bytes[i])))
+      return {Utf8Step::Kind::kInvalid, static_cast<std::uint8_t>(i)};
   }
   return {Utf8Step::Kind::kCharacter, static_cast<std::uint8_t>(length)};
 }

