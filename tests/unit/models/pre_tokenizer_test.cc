@@ -39,7 +39,11 @@ TEST(PreTokenizer, ABrokenByteIsNeitherLetterNorNumberNorSpace) {
   EXPECT_EQ(cut(*find_pre_tokenizer("smollm"), "a\xFF\xC3z 1"), (Pieces{"a", "\xFF\xC3", "z", " ", "1"}));
   EXPECT_EQ(cut(*find_pre_tokenizer("gpt-2"), "a \xE4\xB8 12"), (Pieces{"a", " \xE4\xB8", " 12"}));
   EXPECT_EQ(cut(*find_pre_tokenizer("llama-bpe"), "\xFFz\xFF\n\n1234"), (Pieces{"\xFFz", "\xFF\n\n", "123", "4"}));
-  EXPECT_EQ(cut(*find_pre_tokenizer("qwen2"), "\xED\xA0\x80" "12"), (Pieces{"\xED\xA0\x80", "1", "2"})) << "a surrogate";
+  EXPECT_EQ(cut(*find_pre_tokenizer("qwen2"),
+                "\xED\xA0\x80"
+                "12"),
+            (Pieces{"\xED\xA0\x80", "1", "2"}))
+      << "a surrogate";
 }
 
 TEST(PreTokenizer, RandomBytesAreCutCompletely) {
@@ -59,8 +63,32 @@ TEST(PreTokenizer, TimeIsLinearWhateverTheText) {
   constexpr std::size_t kBytes = 1 << 18;
   for (const char* name : kNames) {
     const PreTokenizer& pre = *find_pre_tokenizer(name);
-    for (const char* unit : {" ", "\n", " \n", "\r\n ", "\t", "a", "'", "'l", "'s", "1", " 1", "1 ", "  1", ".", " .", ".\n", "\xFF",
-                             "\xF0\x9F\x98", "\xE3\x80\x80", "\xE3\x80\x80" "a", "\xCC\x81", " \xC2\xA0", "a  ", "  a", ". \n"}) {
+    for (const char* unit : {" ",
+                             "\n",
+                             " \n",
+                             "\r\n ",
+                             "\t",
+                             "a",
+                             "'",
+                             "'l",
+                             "'s",
+                             "1",
+                             " 1",
+                             "1 ",
+                             "  1",
+                             ".",
+                             " .",
+                             ".\n",
+                             "\xFF",
+                             "\xF0\x9F\x98",
+                             "\xE3\x80\x80",
+                             "\xE3\x80\x80"
+                             "a",
+                             "\xCC\x81",
+                             " \xC2\xA0",
+                             "a  ",
+                             "  a",
+                             ". \n"}) {
       std::string text;
       while (text.size() < kBytes) text += unit;
       for (const std::string& end : {std::string(), std::string("x"), std::string("7")}) {
