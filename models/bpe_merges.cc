@@ -2,60 +2,63 @@
 #include "models/bpe_merges.h"
 
 #include <algorithm>
+#include <functional>
 #include <tuple>
+
+#include "runtime/base/check.h"
 
 namespace baton {
 
-MergeTable::MergeTable(std::vector<Merge> merges, std::uint32_t vocab_size) : merges_(std::move(merges)), begins_(vocab_size + 1) {
-  std::sort(merges_.begin(), merges_.end(), [](const Merge& a, const Merge& b) {
-    return std::tie(a.left, a.right, a.rank) < std::tie(b.left, b.right, b.rank);
+MergeTable::MergeTable(std::vector<Merge> merges, std::uint32_t vocab_size)
+    : merges_(std::move(merges)), begins_(vocab_size + 1) {
+  std::vector<std::uint32_t> ranks(merges_.size());
+  for (std::uint32_t rank = 0; rank < ranks.size(); ++rank) ranks[rank] = rank;
+  std::sort(ranks.begin(), ranks.end(), [this](std::uint32_t a, std::uint32_t b) {
+    return std::tie(merges_[a].left, merges_[a].right, a) < std::tie(merges_[b].left, merges_[b].right, b);
   });
+  partners_.reserve(ranks.size());
+  for (const std::uint32_t rank : ranks) partners_.push_back({merges_[rank].right, rank});
   for (const Merge& merge : merges_) ++begins_[static_cast<std::size_t>(merge.left) + 1];
   for (std::size_t i = 1; i < begins_.size(); ++i) begins_[i] += begins_[i - 1];
 }
 
-const Merge* MergeTable::find(TokenId left, TokenId right) const {
-  const auto begin = merges_.begin() + begins_[static_cast<std::size_t>(left)];
-  const auto end = merges_.begin() + begins_[static_cast<std::size_t>(left) + 1];
-  const auto found = std::lower_bound(begin, end, right, [](const Merge& m, TokenId id) { return m.right < id; });
-  return found != end && found->right == right ? &*found : nullptr;
+std::uint32_t MergeTable::find_rank(TokenId left, TokenId right) const {
+  const auto begin = partners_.begin() + begins_[static_cast<std::size_t>(left)];
+  const auto end = partners_.begin() + begins_[static_cast<std::size_t>(left) + 1];
+  const auto found = std::lower_bound(begin, end, right, [](const Partner& p, TokenId id) { return p.right < id; });
+  return found != end && found->right == right ? found->rank : kNone;
 }
 
-namespace {
-
-// For a heap with the smallest on top.
-constexpr auto kLater = [](const auto& a, const auto& b) { return std::tie(a.rank, a.at) > std::tie(b.rank, b.at); };
-
-}  // namespace
-
-void BpeMerger::propose(std::size_t at) {
-  if (at == kNone || links_[at].next == kNone) return;
-  const Merge* merge = table_.find(symbols_[at], symbols_[links_[at].next]);
-  if (merge != nullptr) heap_.push_back({merge->rank, at, merge});
+bool BpeMerger::propose(std::uint32_t at) {
+  if (at == kNone || links_[at].next == kNone) return false;
+  const std::uint32_t rank = table_.find_rank(symbols_[at], symbols_[links_[at].next]);
+  if (rank == MergeTable::kNone) return false;
+  heap_.push_back(std::uint64_t{rank} << 32 | at);
+  return true;
 }
 
 void BpeMerger::merge_into(std::vector<TokenId>& out) {
-  const std::size_t count = symbols_.size();
+  CHECK(symbols_.size() <= kMaxSymbols);
+  const auto count = static_cast<std::uint32_t>(symbols_.size());
   links_.resize(count);
-  for (std::size_t i = 0; i < count; ++i) links_[i] = {i == 0 ? kNone : i - 1, i + 1 == count ? kNone : i + 1};
+  for (std::uint32_t i = 0; i < count; ++i) links_[i] = {i == 0 ? kNone : i - 1, i + 1 == count ? kNone : i + 1};
   heap_.clear();
-  for (std::size_t i = 0; i + 1 < count; ++i) propose(i);
-  std::make_heap(heap_.begin(), heap_.end(), kLater);
+  for (std::uint32_t i = 0; i + 1 < count; ++i) propose(i);
+  std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
   while (!heap_.empty()) {
-    std::pop_heap(heap_.begin(), heap_.end(), kLater);
-    const Candidate candidate = heap_.back();
+    const Merge& merge = table_.at(static_cast<std::uint32_t>(heap_.front() >> 32));
+    const auto at = static_cast<std::uint32_t>(heap_.front());
+    std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
     heap_.pop_back();
-    const std::size_t next = links_[candidate.at].next;
-    if (next == kNone || symbols_[candidate.at] != candidate.merge->left || symbols_[next] != candidate.merge->right) continue;
-    symbols_[candidate.at] = candidate.merge->merged;
+    const std::uint32_t next = links_[at].next;
+    if (next == kNone || symbols_[at] != merge.left || symbols_[next] != merge.right) continue;
+    symbols_[at] = merge.merged;
     symbols_[next] = -1;
-    links_[candidate.at].next = links_[next].next;
-    if (links_[next].next != kNone) links_[links_[next].next].previous = candidate.at;
+    links_[at].next = links_[next].next;
+    if (links_[next].next != kNone) links_[links_[next].next].previous = at;
     links_[next].next = kNone;
-    for (const std::size_t at : {links_[candidate.at].previous, candidate.at}) {
-      const std::size_t before = heap_.size();
-      propose(at);
-      if (heap_.size() > before) std::push_heap(heap_.begin(), heap_.end(), kLater);
+    for (const std::uint32_t changed : {links_[at].previous, at}) {
+      if (propose(changed)) std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
     }
   }
   for (const TokenId id : symbols_) {

@@ -15,43 +15,48 @@ struct Merge {
   TokenId left = -1;
   TokenId right = -1;
   TokenId merged = -1;
-  std::uint32_t rank = 0;
 };
 
 class MergeTable {
  public:
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
   MergeTable() = default;
-  // Ids are below vocab_size. Of merges of the same pair the one of lowest rank counts.
+  // A merge's rank is its index; ids are below vocab_size. Of merges of the same pair the first counts.
   MergeTable(std::vector<Merge> merges, std::uint32_t vocab_size);
-  const Merge* find(TokenId left, TokenId right) const;  // nullptr: the pair does not merge
+  std::uint32_t find_rank(TokenId left, TokenId right) const;  // kNone: the pair does not merge
+  const Merge& at(std::uint32_t rank) const { return merges_[rank]; }
 
  private:
-  std::vector<Merge> merges_;          // by left, then right
-  std::vector<std::uint32_t> begins_;  // of each left id; one more at the end
+  struct Partner {
+    TokenId right;
+    std::uint32_t rank;
+  };
+  std::vector<Merge> merges_;
+  std::vector<Partner> partners_;      // of each left id, sorted
+  std::vector<std::uint32_t> begins_;  // where each left id's partners begin; one more at the end
 };
 
 class BpeMerger {
  public:
+  static constexpr std::size_t kMaxSymbols = std::size_t{1} << 31;
+
   explicit BpeMerger(const MergeTable& table) : table_(table) {}
-  std::vector<TokenId>& symbols() { return symbols_; }  // in: the piece's symbols
+  std::vector<TokenId>& symbols() { return symbols_; }  // in: the piece's symbols, at most kMaxSymbols
   void merge_into(std::vector<TokenId>& out);           // appends what they become; symbols() is empty afterwards
 
  private:
-  static constexpr std::size_t kNone = ~std::size_t{0};
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   struct Link {
-    std::size_t previous, next;
+    std::uint32_t previous, next;
   };
-  struct Candidate {
-    std::uint32_t rank;
-    std::size_t at;       // the left symbol
-    const Merge* merge;   // stale once the symbols at `at` are others
-  };
-  void propose(std::size_t at);
+  bool propose(std::uint32_t at);
 
   const MergeTable& table_;
   std::vector<TokenId> symbols_;  // -1: merged into the one before
   std::vector<Link> links_;
-  std::vector<Candidate> heap_;
+  // Candidates as rank << 32 | left symbol, so that one comparison orders them. Stale once the symbols there are others.
+  std::vector<std::uint64_t> heap_;
 };
 
 }  // namespace baton

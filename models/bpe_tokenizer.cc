@@ -53,13 +53,15 @@ class TokenIndex {
   }
 
   Result<void> check_distinct() const {
-    const auto twice = std::adjacent_find(order_.begin(), order_.end(), [&](TokenId a, TokenId b) { return text(a) == text(b); });
+    const auto twice =
+        std::adjacent_find(order_.begin(), order_.end(), [&](TokenId a, TokenId b) { return text(a) == text(b); });
     if (twice == order_.end()) return {};
     return bad("tokens " + std::to_string(twice[0]) + " and " + std::to_string(twice[1]) + " are both " + quoted(text(*twice)));
   }
 
   TokenId find(std::string_view wanted) const {  // -1: there is none
-    const auto found = std::lower_bound(order_.begin(), order_.end(), wanted, [&](TokenId id, std::string_view w) { return text(id) < w; });
+    const auto found =
+        std::lower_bound(order_.begin(), order_.end(), wanted, [&](TokenId id, std::string_view w) { return text(id) < w; });
     return found != order_.end() && text(*found) == wanted ? *found : -1;
   }
 
@@ -80,7 +82,8 @@ Result<void> check_sizes(const BpeVocabulary& v) {
     return bad("there are " + std::to_string(v.merges.size()) + " merges, more than " + std::to_string(kMaxMerges));
   }
   if (v.kinds.size() != v.tokens.size()) {
-    return bad("there are " + std::to_string(v.tokens.size()) + " tokens but " + std::to_string(v.kinds.size()) + " token types");
+    return bad("there are " + std::to_string(v.tokens.size()) + " tokens but " + std::to_string(v.kinds.size()) +
+               " token types");
   }
   for (std::size_t i = 0; i < v.tokens.size(); ++i) {
     const bool whole = is_special(v.kinds[i]) || v.kinds[i] == TokenKind::kUserDefined;
@@ -90,7 +93,8 @@ Result<void> check_sizes(const BpeVocabulary& v) {
   }
   for (const TokenId id : {v.bos, v.eos}) {
     if (id < -1 || id >= static_cast<TokenId>(v.tokens.size())) {
-      return bad("the begin or end token " + std::to_string(id) + " is not in the vocabulary of " + std::to_string(v.tokens.size()));
+      return bad("the begin or end token " + std::to_string(id) + " is not in the vocabulary of " +
+                 std::to_string(v.tokens.size()));
     }
   }
   return {};
@@ -102,12 +106,14 @@ Result<MergeTable> make_merges(const BpeVocabulary& v, const TokenIndex& index) 
   for (const std::string& line : v.merges) {
     const auto rank = static_cast<std::uint32_t>(merges.size());
     const std::size_t space = line.find(' ', 1);  // a space of a part is spelled U+0120, so the first one separates
-    if (space == std::string::npos || space + 1 == line.size()) return bad("merge " + std::to_string(rank) + " " + quoted(line) + " is not two parts");
+    if (space == std::string::npos || space + 1 == line.size())
+      return bad("merge " + std::to_string(rank) + " " + quoted(line) + " is not two parts");
     const std::string left = line.substr(0, space);
     const std::string right = line.substr(space + 1);
-    const Merge merge{index.find(left), index.find(right), index.find(left + right), rank};
+    const Merge merge{index.find(left), index.find(right), index.find(left + right)};
     if (merge.left < 0 || merge.right < 0 || merge.merged < 0) {
-      return bad("merge " + std::to_string(rank) + " " + quoted(line) + " has a part or a result that is not in the vocabulary");
+      return bad("merge " + std::to_string(rank) + " " + quoted(line) +
+                 " has a part or a result that is not in the vocabulary");
     }
     merges.push_back(merge);
   }
@@ -181,6 +187,7 @@ void BpeTokenizer::encode_plain(std::string_view text, BpeMerger& merger, std::v
       }
     }
     for (const char byte : piece) {
+      if (merger.symbols().size() == BpeMerger::kMaxSymbols) merger.merge_into(out);
       if (const TokenId id = byte_ids_[static_cast<unsigned char>(byte)]; id >= 0) merger.symbols().push_back(id);
     }
     merger.merge_into(out);
@@ -189,7 +196,8 @@ void BpeTokenizer::encode_plain(std::string_view text, BpeMerger& merger, std::v
 
 TokenId BpeTokenizer::find_whole(std::string_view piece) const {
   const auto text = [this](TokenId id) -> std::string_view { return bytes_[static_cast<std::size_t>(id)]; };
-  const auto found = std::lower_bound(by_bytes_.begin(), by_bytes_.end(), piece, [&](TokenId id, std::string_view p) { return text(id) < p; });
+  const auto found =
+      std::lower_bound(by_bytes_.begin(), by_bytes_.end(), piece, [&](TokenId id, std::string_view p) { return text(id) < p; });
   return found != by_bytes_.end() && text(*found) == piece ? *found : -1;
 }
 

@@ -53,11 +53,11 @@ class BpeTokenizer final : public Tokenizer {
 
   std::vector<std::string> bytes_;  // of each token; specials: their text
   std::vector<TokenKind> kinds_;
-  std::array<TokenId, 256> byte_ids_{};    // -1: no token
-  std::vector<TokenId> by_bytes_;          // ids of ordinary tokens in the order of their bytes; only for whole_piece_first
+  std::array<TokenId, 256> byte_ids_{};  // -1: no token
+  std::vector<TokenId> by_bytes_;        // ids of ordinary tokens in the order of their bytes; only for whole_piece_first
   MergeTable merges_;
   SpecialMatcher all_specials_;
-  SpecialMatcher user_defined_;            // these are matched whatever the options say
+  SpecialMatcher user_defined_;  // these are matched whatever the options say
   const PreTokenizer* pre_tokenizer_ = nullptr;
   bool add_bos_ = false;
   TokenId bos_ = -1;

@@ -106,11 +106,8 @@ std::size_t qwen2_end(std::string_view text, std::size_t at) { return llama3_end
 std::size_t llama_bpe_end(std::string_view text, std::size_t at) { return llama3_end(text, at, 3); }
 
 constexpr PreTokenizer kPreTokenizers[] = {
-    {"smollm", smollm_end, false, false},
-    {"gpt-2", gpt2_end, false, false},
-    {"default", gpt2_end, false, false},
-    {"qwen2", qwen2_end, false, false},
-    {"llama-bpe", llama_bpe_end, true, true},
+    {"smollm", smollm_end, false, false}, {"gpt-2", gpt2_end, false, false},        {"default", gpt2_end, false, false},
+    {"qwen2", qwen2_end, false, false},   {"llama-bpe", llama_bpe_end, true, true},
 };
 
 }  // namespace

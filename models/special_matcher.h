@@ -24,7 +24,7 @@ class SpecialMatcher {
   explicit SpecialMatcher(std::vector<std::pair<std::string, TokenId>> specials);
 
   struct Match {
-    std::size_t at = 0;      // text.size(): there is none
+    std::size_t at = 0;  // text.size(): there is none
     std::size_t length = 0;
     TokenId id = -1;
   };
@@ -35,7 +35,7 @@ class SpecialMatcher {
     std::uint32_t first_child = 0;  // children lie side by side, in the order of their bytes
     std::uint16_t children = 0;
     unsigned char byte = 0;
-    TokenId id = -1;                // of the special token that ends here
+    TokenId id = -1;  // of the special token that ends here
   };
   const Node* child(const Node& node, unsigned char byte) const;
   Match longest_at(std::string_view text, std::size_t at) const;

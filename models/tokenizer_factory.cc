@@ -16,13 +16,15 @@ Result<const PreTokenizer*> read_pre_tokenizer(const GgufFile& file) {
   const std::optional<std::string> model = file.get_string("tokenizer.ggml.model");
   if (!model) return bad_key("tokenizer.ggml.model", "is missing or not a string, so the file has no tokenizer");
   if (*model != "gpt2") {
-    return fail(ErrorCode::kIncompatible, "tokenizer.ggml.model " + quoted(*model) + " is not supported (\"gpt2\", byte-level BPE, is): use another model");
+    return fail(ErrorCode::kIncompatible, "tokenizer.ggml.model " + quoted(*model) +
+                                              " is not supported (\"gpt2\", byte-level BPE, is): use another model");
   }
   const std::optional<std::string> name = file.get_string("tokenizer.ggml.pre");
   if (!name) return bad_key("tokenizer.ggml.pre", "is missing or not a string (it says how to cut text before merging)");
   const PreTokenizer* found = find_pre_tokenizer(*name);
   if (found == nullptr) {
-    return fail(ErrorCode::kIncompatible, "tokenizer.ggml.pre " + quoted(*name) + " is not supported (" + supported_pre_tokenizers() + " are): use another model");
+    return fail(ErrorCode::kIncompatible, "tokenizer.ggml.pre " + quoted(*name) + " is not supported (" +
+                                              supported_pre_tokenizers() + " are): use another model");
   }
   return found;
 }
@@ -31,7 +33,8 @@ Result<std::vector<TokenKind>> read_kinds(const GgufFile& file, std::size_t toke
   constexpr std::string_view kKey = "tokenizer.ggml.token_type";
   const std::optional<std::vector<std::int64_t>> types = file.get_ints(kKey);
   if (!types) return bad_key(kKey, "is missing or not a list of integers");
-  if (types->size() != tokens) return bad_key(kKey, "has " + std::to_string(types->size()) + " entries for " + std::to_string(tokens) + " tokens");
+  if (types->size() != tokens)
+    return bad_key(kKey, "has " + std::to_string(types->size()) + " entries for " + std::to_string(tokens) + " tokens");
   std::vector<TokenKind> kinds;
   kinds.reserve(types->size());
   for (const std::int64_t type : *types) {
@@ -58,7 +61,8 @@ Result<std::unique_ptr<Tokenizer>> make_tokenizer(const GgufFile& file) {
   if (!tokens) return bad_key("tokenizer.ggml.tokens", "is missing or not a list of strings");
   std::optional<std::vector<std::string>> merges = file.get_strings("tokenizer.ggml.merges");
   if (!merges) return bad_key("tokenizer.ggml.merges", "is missing or not a list of strings");
-  if (tokens->size() > kMaxVocabulary) return bad_key("tokenizer.ggml.tokens", "has more than " + std::to_string(kMaxVocabulary) + " entries");
+  if (tokens->size() > kMaxVocabulary)
+    return bad_key("tokenizer.ggml.tokens", "has more than " + std::to_string(kMaxVocabulary) + " entries");
   Result<std::vector<TokenKind>> kinds = read_kinds(file, tokens->size());
   if (!kinds) return tl::unexpected<Error>(kinds.error());
   const Result<TokenId> bos = read_id(file, "tokenizer.ggml.bos_token_id", tokens->size());

@@ -3,15 +3,48 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <array>
 
 namespace baton {
 namespace {
 
+struct Range {
+  std::uint32_t first, last;
+  CharClass kind;
+};
+
+// Letters and numbers of Unicode 15.1 and 16.0. utf8proc 2.8 stops at 15.0, and a text must be cut the same whichever
+// version is installed.
+constexpr Range kNewerThanLibrary[] = {
+    {0x1C89, 0x1C8A, CharClass::kLetter},   {0xA7CB, 0xA7CD, CharClass::kLetter},   {0xA7DA, 0xA7DC, CharClass::kLetter},
+    {0x105C0, 0x105F3, CharClass::kLetter}, {0x10D40, 0x10D49, CharClass::kNumber}, {0x10D4A, 0x10D65, CharClass::kLetter},
+    {0x10D6F, 0x10D85, CharClass::kLetter}, {0x10EC2, 0x10EC4, CharClass::kLetter}, {0x11380, 0x11389, CharClass::kLetter},
+    {0x1138B, 0x1138B, CharClass::kLetter}, {0x1138E, 0x1138E, CharClass::kLetter}, {0x11390, 0x113B5, CharClass::kLetter},
+    {0x113B7, 0x113B7, CharClass::kLetter}, {0x113D1, 0x113D1, CharClass::kLetter}, {0x113D3, 0x113D3, CharClass::kLetter},
+    {0x116D0, 0x116E3, CharClass::kNumber}, {0x11BC0, 0x11BE0, CharClass::kLetter}, {0x11BF0, 0x11BF9, CharClass::kNumber},
+    {0x13460, 0x143FA, CharClass::kLetter}, {0x16100, 0x1611D, CharClass::kLetter}, {0x16130, 0x16139, CharClass::kNumber},
+    {0x16D40, 0x16D6C, CharClass::kLetter}, {0x16D70, 0x16D79, CharClass::kNumber}, {0x18CFF, 0x18CFF, CharClass::kLetter},
+    {0x1CCF0, 0x1CCF9, CharClass::kNumber}, {0x1E5D0, 0x1E5ED, CharClass::kLetter}, {0x1E5F0, 0x1E5F0, CharClass::kLetter},
+    {0x1E5F1, 0x1E5FA, CharClass::kNumber}, {0x2EBF0, 0x2EE5D, CharClass::kLetter},
+};
+
+CharClass classify_new(std::uint32_t code) {
+  const auto* found = std::ranges::lower_bound(kNewerThanLibrary, code, {}, &Range::last);
+  return found != std::end(kNewerThanLibrary) && found->first <= code ? found->kind : CharClass::kOther;
+}
+
 CharClass classify(std::uint32_t code) {
   switch (code) {
-    case 0x20: case 0x85: case 0xA0: case 0x1680: case 0x2028: case 0x2029: case 0x202F: case 0x205F: case 0x3000:
-      return CharClass::kSpace;
+    case 0x20:
+    case 0x85:
+    case 0xA0:
+    case 0x1680:
+    case 0x2028:
+    case 0x2029:
+    case 0x202F:
+    case 0x205F:
+    case 0x3000: return CharClass::kSpace;
     default: break;
   }
   if ((code >= 0x09 && code <= 0x0D) || (code >= 0x2000 && code <= 0x200A)) return CharClass::kSpace;
@@ -24,6 +57,7 @@ CharClass classify(std::uint32_t code) {
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
     case UTF8PROC_CATEGORY_NO: return CharClass::kNumber;
+    case UTF8PROC_CATEGORY_CN: return classify_new(code);
     default: return CharClass::kOther;
   }
 }
@@ -54,7 +88,8 @@ Utf8Step utf8_step(std::string_view bytes) {
   if (length == 0) return {Utf8Step::Kind::kInvalid, 1};
   for (std::size_t i = 1; i < length; ++i) {
     if (i == bytes.size()) return {Utf8Step::Kind::kIncomplete, static_cast<std::uint8_t>(i)};
-    if (!continues(lead, i, static_cast<unsigned char>(bytes[i]))) return {Utf8Step::Kind::kInvalid, static_cast<std::uint8_t>(i)};
+    if (!continues(lead, i, static_cast<unsigned char>(bytes[i])))
+      return {Utf8Step::Kind::kInvalid, static_cast<std::uint8_t>(i)};
   }
   return {Utf8Step::Kind::kCharacter, static_cast<std::uint8_t>(length)};
 }

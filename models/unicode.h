@@ -15,8 +15,8 @@ enum class CharClass : std::uint8_t { kLetter, kNumber, kSpace, kOther };
 
 struct Utf8Char {
   std::uint32_t code = 0;
-  std::uint8_t length = 1;                // bytes
-  CharClass kind = CharClass::kOther;     // of a byte that is not UTF-8: kOther
+  std::uint8_t length = 1;             // bytes
+  CharClass kind = CharClass::kOther;  // of a byte that is not UTF-8: kOther
 };
 
 // The character that begins at text[at]; at < text.size(). A byte that begins none stands for itself, one byte long.

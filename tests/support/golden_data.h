@@ -53,6 +53,9 @@ struct GoldenPieces {
 };
 std::vector<GoldenPieces> load_golden_pretokenizer();
 
+// The code points of \p{L}, \p{N} and \s, in this order, as first and last of ranges, alternating.
+std::vector<std::vector<std::int32_t>> load_golden_char_classes();
+
 struct GoldenUtf8 {
   std::string bytes;
   std::string text;

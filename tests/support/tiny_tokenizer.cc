@@ -10,8 +10,8 @@ std::string spelled(std::string_view bytes) {
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
     std::uint32_t code = byte;
-    if (byte <= 0x20) code = 0x100u + byte;                                  // 33 bytes: U+0100..U+0120
-    if (byte >= 0x7F && byte <= 0xA0) code = 0x121u + (byte - 0x7Fu);        // 34 bytes: U+0121..U+0142
+    if (byte <= 0x20) code = 0x100u + byte;                            // 33 bytes: U+0100..U+0120
+    if (byte >= 0x7F && byte <= 0xA0) code = 0x121u + (byte - 0x7Fu);  // 34 bytes: U+0121..U+0142
     if (byte == 0xAD) code = 0x143;
     append_utf8(code, out);
   }

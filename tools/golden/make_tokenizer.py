@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reference tokenization: tests/golden/data/tokenizer.jsonl, pretokenizer.jsonl, utf8_replace.jsonl. Versions: see
-reference_model.py. Command:
+"""Reference tokenization: tests/golden/data/tokenizer.jsonl, pretokenizer.jsonl, char_classes.jsonl, utf8_replace.jsonl.
+Versions: see reference_model.py. Command:
 
     python tools/golden/make_tokenizer.py <SmolLM2-135M-Instruct.Q4_1.gguf> tests/golden/data
 
 tokenizer.jsonl: ids of SmolLM2's tokenizer, special tokens not parsed and (where it differs) parsed. pretokenizer.jsonl: for
 each supported tokenizer.ggml.pre the byte lengths of the pieces, by the patterns of the models' own tokenizer.json files.
+char_classes.jsonl: the code points of \\p{L}, \\p{N} and \\s in those patterns.
 utf8_replace.jsonl: bytes and what Python's decode(errors="replace") makes of them.
 """
 import json
@@ -70,6 +71,20 @@ def broken_utf8(count, seed):
         yield bytes(raw)
 
 
+def class_ranges(pattern):
+    """The code points that a pattern's class has, as [first, last, first, last, ...]."""
+    splitter = pre_tokenizers.Split(Regex(pattern), behavior="removed")
+    ranges = []
+    for base in (base for base in range(0, 0x110000, 256) if not 0xD800 <= base < 0xE000):
+        others = set("".join(piece for piece, _ in splitter.pre_tokenize_str("".join(map(chr, range(base, base + 256))))))
+        for code in (code for code in range(base, base + 256) if chr(code) not in others):
+            if ranges and ranges[-1] == code - 1:
+                ranges[-1] = code
+            else:
+                ranges += [code, code]
+    return ranges
+
+
 def split(pattern):
     return pre_tokenizers.Split(Regex(pattern), behavior="isolated")
 
@@ -104,6 +119,9 @@ def main():
                 assert sum(line[name]) == len(text.encode())
             out.write(json.dumps(line, separators=(",", ":")) + "\n")
     print(f"pretokenizer: {len(pieces)} texts")
+    with open(os.path.join(folder, "char_classes.jsonl"), "w", encoding="ascii") as out:
+        for pattern in [r"\p{L}", r"\p{N}", r"\s"]:
+            out.write(json.dumps({"class": pattern, "ranges": class_ranges(pattern)}, separators=(",", ":")) + "\n")
     with open(os.path.join(folder, "utf8_replace.jsonl"), "w", encoding="ascii") as out:
         for raw in broken_utf8(400, 3):
             line = {"hex": raw.hex(), "text": raw.decode("utf-8", errors="replace")}

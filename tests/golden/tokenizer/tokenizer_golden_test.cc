@@ -92,6 +92,28 @@ TEST(PreTokenizerGolden, PiecesEqualThoseOfThePublishedPatterns) {
   }
 }
 
+TEST(PreTokenizerGolden, EveryCodePointHasTheClassItHasInThePatterns) {
+  std::vector<CharClass> expected(0x110000, CharClass::kOther);
+  const auto classes = test::load_golden_char_classes();
+  ASSERT_EQ(classes.size(), 3u);
+  constexpr CharClass kKinds[] = {CharClass::kLetter, CharClass::kNumber, CharClass::kSpace};
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t j = 0; j < classes[i].size(); j += 2) {
+      for (std::int32_t code = classes[i][j]; code <= classes[i][j + 1]; ++code)
+        expected[static_cast<std::size_t>(code)] = kKinds[i];
+    }
+  }
+  for (std::uint32_t code = 0; code < 0x110000; ++code) {
+    if (code >= 0xD800 && code < 0xE000) continue;  // no UTF-8
+    std::string text;
+    append_utf8(code, text);
+    const Utf8Char c = char_at(text, 0);
+    ASSERT_EQ(c.code, code);
+    ASSERT_EQ(c.length, text.size());
+    ASSERT_EQ(c.kind, expected[code]) << std::hex << code;
+  }
+}
+
 TEST(Utf8Golden, BrokenBytesAreReplacedAsPythonDoes) {
   const std::vector<test::GoldenUtf8> entries = test::load_golden_utf8();
   ASSERT_GE(entries.size(), 400u);

@@ -124,7 +124,9 @@ TEST(Tokenizer, Llama3TakesAWholePieceWhateverTheMergesSay) {
   types.push_back(1);
   for (const char* pre : {"gpt-2", "llama-bpe"}) {
     GgufWriter w;
-    w.add_string("tokenizer.ggml.model", "gpt2").add_string("tokenizer.ggml.pre", pre).add_strings("tokenizer.ggml.tokens", tokens);
+    w.add_string("tokenizer.ggml.model", "gpt2")
+        .add_string("tokenizer.ggml.pre", pre)
+        .add_strings("tokenizer.ggml.tokens", tokens);
     w.add_ints("tokenizer.ggml.token_type", types).add_strings("tokenizer.ggml.merges", tiny.merge_lines());
     const auto t = load(w);
     ASSERT_TRUE(t) << t.error().message;
@@ -147,7 +149,9 @@ std::vector<BadVocabulary> bad_vocabularies() {
     GgufWriter extra;
     change(tiny, tokens, types, merges, extra);
     extra.add_string("tokenizer.ggml.model", tiny.model).add_string("tokenizer.ggml.pre", tiny.pre);
-    extra.add_strings("tokenizer.ggml.tokens", tokens).add_ints("tokenizer.ggml.token_type", types).add_strings("tokenizer.ggml.merges", merges);
+    extra.add_strings("tokenizer.ggml.tokens", tokens)
+        .add_ints("tokenizer.ggml.token_type", types)
+        .add_strings("tokenizer.ggml.merges", merges);
     out.push_back({name, reason, extra});
   };
   add("model", "\"llama\" is not supported", [](auto& t, auto&, auto&, auto&, auto&) { t.model = "llama"; });
@@ -163,10 +167,14 @@ std::vector<BadVocabulary> bad_vocabularies() {
   add("merge without right", "not two parts", [](auto&, auto&, auto&, auto& merges, auto&) { merges[1] = "a "; });
   add("merge of strangers", "not in the vocabulary", [](auto&, auto&, auto&, auto& merges, auto&) { merges[1] = "zz b"; });
   add("merge to a stranger", "not in the vocabulary", [](auto&, auto&, auto&, auto& merges, auto&) { merges[1] = "z z"; });
-  add("long token", "more than the limit", [](auto&, auto& tokens, auto&, auto&, auto&) { tokens[7] = std::string(4097, 'x'); });
-  add("long special", "more than the limit", [](auto&, auto& tokens, auto&, auto&, auto&) { tokens[263] = std::string(129, 'x'); });
-  add("bos outside", "behind the vocabulary", [](auto&, auto&, auto&, auto&, auto& w) { w.add_uint("tokenizer.ggml.bos_token_id", 268); });
-  add("eos outside", "behind the vocabulary", [](auto&, auto&, auto&, auto&, auto& w) { w.add_uint("tokenizer.ggml.eos_token_id", ~0u); });
+  add("long token", "more than the limit",
+      [](auto&, auto& tokens, auto&, auto&, auto&) { tokens[7] = std::string(4097, 'x'); });
+  add("long special", "more than the limit",
+      [](auto&, auto& tokens, auto&, auto&, auto&) { tokens[263] = std::string(129, 'x'); });
+  add("bos outside", "behind the vocabulary",
+      [](auto&, auto&, auto&, auto&, auto& w) { w.add_uint("tokenizer.ggml.bos_token_id", 268); });
+  add("eos outside", "behind the vocabulary",
+      [](auto&, auto&, auto&, auto&, auto& w) { w.add_uint("tokenizer.ggml.eos_token_id", ~0u); });
   return out;
 }
 
@@ -176,7 +184,8 @@ TEST(Tokenizer, ABadVocabularyIsRefusedWithItsReason) {
     ASSERT_FALSE(result) << bad.name;
     EXPECT_NE(result.error().message.find(bad.reason), std::string::npos) << bad.name << ": " << result.error().message;
   }
-  for (const char* missing : {"tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges"}) {
+  for (const char* missing : {"tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens",
+                              "tokenizer.ggml.token_type", "tokenizer.ggml.merges"}) {
     GgufWriter writer;
     the().add_to(writer);
     std::string bytes = writer.build();
@@ -188,7 +197,9 @@ TEST(Tokenizer, ABadVocabularyIsRefusedWithItsReason) {
   }
   std::vector<std::string> many((1u << 20) + 1, "x");
   GgufWriter writer;
-  writer.add_string("tokenizer.ggml.model", "gpt2").add_string("tokenizer.ggml.pre", "gpt-2").add_strings("tokenizer.ggml.tokens", many);
+  writer.add_string("tokenizer.ggml.model", "gpt2")
+      .add_string("tokenizer.ggml.pre", "gpt-2")
+      .add_strings("tokenizer.ggml.tokens", many);
   const auto result = load(writer.add_strings("tokenizer.ggml.merges", {}));
   ASSERT_FALSE(result);
   EXPECT_NE(result.error().message.find("more than 1048576"), std::string::npos) << result.error().message;
@@ -202,14 +213,16 @@ TEST(Tokenizer, MutatedVocabulariesAreRefusedOrUsable) {
   int usable = 0;
   for (int round = 0; round < 1500; ++round) {
     std::string bytes = whole;
-    for (std::uint64_t edits = 1 + random() % 4; edits > 0; --edits) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (std::uint64_t edits = 1 + random() % 4; edits > 0; --edits)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     const TempFile file(bytes);
     const auto gguf = GgufFile::open(file.path());
     if (!gguf) continue;
     const auto t = make_tokenizer(**gguf);
     if (!t) continue;
     ++usable;
-    for (const TokenId id : (*t)->encode("the <|a|>b aaaa \xff 12", {true, true})) EXPECT_LT(id, static_cast<TokenId>((*t)->vocab_size()));
+    for (const TokenId id : (*t)->encode("the <|a|>b aaaa \xff 12", {true, true}))
+      EXPECT_LT(id, static_cast<TokenId>((*t)->vocab_size()));
   }
   EXPECT_GT(usable, 50);
 }
@@ -283,13 +296,23 @@ TEST(TokenizerTime, AMegabyteOfAnythingTakesAtMostASecond) {
   std::string letters(kHostileBytes, ' '), noise(kHostileBytes, ' ');
   for (char& c : letters) c = static_cast<char>('a' + random() % 26);
   for (char& c : noise) c = static_cast<char>(random());
-  std::vector<std::pair<const char*, std::string>> texts = {
-      {"one letter", repeated("a", kHostileBytes)},   {"two letters", repeated("ab", kHostileBytes)}, {"spaces", repeated(" ", kHostileBytes)},
-      {"newlines", repeated("\n", kHostileBytes)},    {"spaces and a letter", repeated(" ", kHostileBytes) + "a"},
-      {"random letters", letters},             {"random bytes", noise},                 {"marks", repeated("\xCC\x81", kHostileBytes)},
-      {"almost special", repeated("<|im_star", kHostileBytes)}, {"special", repeated("<|im_start|>", kHostileBytes)}, {"digits", repeated("1234567890", kHostileBytes)},
-      {"lead bytes", repeated("\xF0", kHostileBytes)}, {"quotes", repeated("'", kHostileBytes)},      {"the", repeated(" the", kHostileBytes)},
-      {"Han", repeated("\xE7\x9A\x84", kHostileBytes)}, {"thethe", repeated("the", kHostileBytes)},   {"CRLF", repeated("\r\n ", kHostileBytes)}};
+  std::vector<std::pair<const char*, std::string>> texts = {{"one letter", repeated("a", kHostileBytes)},
+                                                            {"two letters", repeated("ab", kHostileBytes)},
+                                                            {"spaces", repeated(" ", kHostileBytes)},
+                                                            {"newlines", repeated("\n", kHostileBytes)},
+                                                            {"spaces and a letter", repeated(" ", kHostileBytes) + "a"},
+                                                            {"random letters", letters},
+                                                            {"random bytes", noise},
+                                                            {"marks", repeated("\xCC\x81", kHostileBytes)},
+                                                            {"almost special", repeated("<|im_star", kHostileBytes)},
+                                                            {"special", repeated("<|im_start|>", kHostileBytes)},
+                                                            {"digits", repeated("1234567890", kHostileBytes)},
+                                                            {"lead bytes", repeated("\xF0", kHostileBytes)},
+                                                            {"quotes", repeated("'", kHostileBytes)},
+                                                            {"the", repeated(" the", kHostileBytes)},
+                                                            {"Han", repeated("\xE7\x9A\x84", kHostileBytes)},
+                                                            {"thethe", repeated("the", kHostileBytes)},
+                                                            {"CRLF", repeated("\r\n ", kHostileBytes)}};
   for (const auto& [name, text] : texts) {
     const auto start = std::chrono::steady_clock::now();
     const std::size_t tokens = t->encode(text, {true, true}).size();
