@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// JobsClient: the jobs socket as a command sees it: blocking calls with time limits. Used from one thread; owns a loop on
+// a thread of its own, which ends with the object. Nothing is queued without bound: one call at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "protocol/messages.h"
+#include "runtime/base/result.h"
+#include "runtime/base/time.h"
+
+namespace baton {
+
+class JobsClient {
+ public:
+  using Event = std::variant<ClientAccepted, ClientTokens, ClientDone, ClientError>;
+
+  // kUnavailable if nobody answers within the limit.
+  static Result<std::unique_ptr<JobsClient>> connect(const std::string& address, Duration time_limit);
+  ~JobsClient();
+  JobsClient(const JobsClient&) = delete;
+  JobsClient& operator=(const JobsClient&) = delete;
+
+  // Blocks until the job's terminal event (ClientDone or ClientError) was handed to `on_event`; an error is one of the
+  // connection. `interrupted` is asked a few times a second: once true, the job is cancelled.
+  Result<void> submit(const ClientSubmit& job, const std::function<void(const Event&)>& on_event,
+                      const std::function<bool()>& interrupted);
+  // False: no such job.
+  Result<bool> cancel(const std::string& id, Duration time_limit);
+  Result<StatusReport> status(Duration time_limit);
+  Result<FsckReport> fsck(Duration time_limit);
+
+ private:
+  struct Connection;
+  explicit JobsClient(std::unique_ptr<Connection> connection);
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace baton
