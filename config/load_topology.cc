@@ -52,7 +52,7 @@ LoadResult parse_topology(std::string_view text, const std::string& file, const 
   const auto home = options.environment.find("HOME");
   const std::string absolute = absolute_path(file);
   Topology topology = read_topology(context, *root, home == options.environment.end() ? "" : home->second,
-                                    std::filesystem::path(absolute).parent_path().string());
+                                    options.base_folder.empty() ? std::filesystem::path(absolute).parent_path().string() : options.base_folder);
   topology.file = absolute;
   if (root->kind == YamlKind::kMapping) {
     context.report_unknown();

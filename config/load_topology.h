@@ -19,6 +19,7 @@ namespace baton {
 struct LoadOptions {
   std::vector<std::string> set;                    // "pools.decode.replicas=3", each
   std::map<std::string, std::string> environment;  // BATON_… and HOME are looked at
+  std::string base_folder;                         // what relative paths start from; empty: the file's folder
   bool check_files = true;
   std::uint32_t cores = 0;                         // 0: threads are not compared with it
 };

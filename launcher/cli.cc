@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that knows CLI11. Its exceptions end here.
+#include "launcher/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "launcher/commands.h"
+#include "launcher/exit_code.h"
+
+namespace baton {
+namespace {
+
+// Everything the parser writes into, and the command that was chosen. Lives as long as the parser.
+struct Parsed {
+  UpOptions up;
+  DownOptions down;
+  ValidateOptions validate;
+  StatusOptions status;
+  FsckOptions fsck;
+  CancelOptions cancel;
+  SubmitOptions submit;
+  ModelFetchOptions fetch;
+  VersionOptions version;
+  ProcessOptions process;
+  std::function<int()> command;
+};
+
+constexpr const char* kClusterHelp = "Name or topology file; default: the only cluster that is up";
+constexpr const char* kSetHelp = "Override a key of the file, as in pools.decode.replicas=3 (repeatable)";
+
+CLI::App* add(CLI::App& parent, Parsed& parsed, const char* name, const char* what, const char* examples, std::function<int()> command) {
+  CLI::App* sub = parent.add_subcommand(name, what);
+  sub->footer(examples);
+  sub->callback([&parsed, run = std::move(command)] { parsed.command = run; });
+  return sub;
+}
+
+void add_set(CLI::App* sub, std::vector<std::string>& set) {
+  sub->add_option("--set", set, kSetHelp)->type_name("KEY=VALUE")->allow_extra_args(false);
+}
+
+void add_cluster_commands(CLI::App& app, Parsed& p) {
+  CLI::App* up = add(app, p, "up", "Start a cluster and wait until it is ready",
+                     "Examples:\n  baton up examples/laptop.yaml             in the foreground; Ctrl-C drains and stops\n"
+                     "  baton up examples/laptop.yaml --detach    return once it is ready\n"
+                     "  baton up examples/laptop.yaml --dry-run --set pools.decode.replicas=3\n"
+                     "Exit status: 3 wrong topology, nothing started; 4 not ready in time; 5 a worker was lost for good.",
+                     [&p] { return run_up(p.up); });
+  up->add_option("topology", p.up.topology, "Topology file")->type_name("TOPOLOGY.yaml")->required();
+  up->add_flag("--detach,-d", p.up.detach, "Leave the terminal once the cluster is ready");
+  up->add_flag("--dry-run", p.up.dry_run, "Check the topology and show what would be started");
+  up->add_flag("--wait", p.up.wait, "If the cluster is up already, wait until it is ready instead of failing");
+  add_set(up, p.up.set);
+
+  CLI::App* down = add(app, p, "down", "Drain and stop a cluster", "Examples:\n  baton down\n  baton down laptop --now", [&p] { return run_down(p.down); });
+  down->add_option("cluster", p.down.cluster, kClusterHelp)->type_name("NAME");
+  down->add_flag("--now", p.down.now, "Do not wait for running jobs");
+
+  CLI::App* status = add(app, p, "status", "Show workers, roles, health, queues and KV use", "Examples:\n  baton status\n  baton status --json --topology laptop",
+                         [&p] { return run_status(p.status); });
+  status->add_option("--topology", p.status.cluster, kClusterHelp)->type_name("NAME");
+  status->add_flag("--json", p.status.json, "One JSON object");
+
+  CLI::App* fsck = add(app, p, "fsck", "Check every worker's block accounts; exit status 1 if one does not add up", "Example:\n  baton fsck --topology laptop",
+                       [&p] { return run_fsck(p.fsck); });
+  fsck->add_option("--topology", p.fsck.cluster, kClusterHelp)->type_name("NAME");
+  fsck->add_flag("--json", p.fsck.json, "One JSON object");
+}
+
+void add_job_commands(CLI::App& app, Parsed& p) {
+  CLI::App* submit = add(app, p, "submit", "Submit a job and stream its tokens",
+                         "Examples:\n  baton submit \"The capital of France is\" --max-tokens 32\n"
+                         "  baton submit --file prompt.txt --temperature 0.8 --top-p 0.95 --seed 7\n"
+                         "  echo Hello | baton submit - --json\n"
+                         "Ctrl-C cancels the job. The summary goes to standard error, the text alone to standard output.",
+                         [&p] { return run_submit(p.submit); });
+  SubmitOptions& s = p.submit;
+  submit->add_option("prompt", s.prompt, "The prompt; - reads standard input")->type_name("PROMPT");
+  submit->add_option("--file", s.file, "Read the prompt from a file")->type_name("F");
+  submit->add_option("--max-tokens", s.max_tokens, "Generate at most N tokens; default: what the cluster allows")->type_name("N")->check(CLI::Range(1u, 1u << 24));
+  submit->add_option("--temperature", s.temperature, "0: always the likeliest token")->capture_default_str()->type_name("T")->check(CLI::Range(0.0, 100.0));
+  submit->add_option("--top-p", s.top_p, "Keep the smallest set whose probability reaches P; 1: off")->capture_default_str()->type_name("P")->check(CLI::Range(1e-6, 1.0));
+  submit->add_option("--top-k", s.top_k, "Keep the K likeliest; 0: off")->capture_default_str()->type_name("K");
+  submit->add_option("--min-p", s.min_p, "Keep tokens with at least P times the likeliest one's probability; 0: off")->capture_default_str()->type_name("P")->check(CLI::Range(0.0, 1.0));
+  submit->add_option("--seed", s.seed, "Same seed, same tokens; default: drawn at admission")->type_name("S");
+  submit->add_flag("--ignore-eos", s.ignore_eos, "Go on after an end-of-sequence token");
+  submit->add_option("--id", s.id, "Name of the job; default: made by the cluster")->type_name("ID");
+  submit->add_option("--topology", s.cluster, kClusterHelp)->type_name("NAME");
+  submit->add_flag("--json", s.json, "One JSON object per line: accepted, token…, done or error");
+
+  CLI::App* cancel = add(app, p, "cancel", "Cancel a job", "Example:\n  baton cancel job-42", [&p] { return run_cancel(p.cancel); });
+  cancel->add_option("id", p.cancel.id, "Name of the job")->type_name("ID")->required();
+  cancel->add_option("--topology", p.cancel.cluster, kClusterHelp)->type_name("NAME");
+  cancel->add_flag("--json", p.cancel.json, "One JSON object");
+}
+
+void add_other_commands(CLI::App& app, Parsed& p) {
+  CLI::App* validate = add(app, p, "validate", "Show everything that is wrong with a topology file, at once",
+                           "Example:\n  baton validate examples/laptop.yaml --set kv_cache.memory=1GiB\nExit status: 3 if there are errors.",
+                           [&p] { return run_validate(p.validate); });
+  validate->add_option("topology", p.validate.topology, "Topology file")->type_name("TOPOLOGY.yaml")->required();
+  validate->add_flag("--json", p.validate.json, "One JSON object");
+  add_set(validate, p.validate.set);
+
+  CLI::App* model = app.add_subcommand("model", "Models on this machine");
+  model->require_subcommand(1);
+  CLI::App* fetch = add(*model, p, "fetch", "Fetch a small model by name and print its path", "Example:\n  baton model fetch smollm2",
+                        [&p] { return run_model_fetch(p.fetch); });
+  fetch->add_option("name", p.fetch.name, "Name, such as smollm2")->type_name("NAME")->required();
+  fetch->add_option("--cache", p.fetch.cache, "Where to keep it; default ~/.cache/baton")->type_name("DIR");
+
+  CLI::App* version = add(app, p, "version", "Show build facts", "", [&p] { return run_version(p.version); });
+  version->add_flag("--json", p.version.json, "One JSON object");
+
+  CLI::App* coordinator = add(app, p, "coordinator", "One process of a cluster: the coordinator", "", [&p] { return run_process(p.process); });
+  CLI::App* worker = add(app, p, "worker", "One process of a cluster: a worker", "", [&p] { return run_process(p.process); });
+  worker->add_option("name", p.process.worker, "Name, such as decode-0")->type_name("NAME")->required();
+  for (CLI::App* each : {coordinator, worker}) {
+    each->group("");  // started by `baton up`; not in the overview
+    each->add_option("--topology", p.process.topology, "Topology file")->type_name("TOPOLOGY.yaml")->required();
+    each->add_option("--base-folder", p.process.base_folder, "What relative paths in the file start from")->type_name("DIR");
+    add_set(each, p.process.set);
+  }
+}
+
+}  // namespace
+
+int run_cli(int argc, const char* const* argv) {
+  try {
+    CLI::App app{"Baton: distributed inference for large language models", "baton"};
+    app.footer("First steps:\n  baton model fetch smollm2\n  baton up examples/laptop.yaml --detach\n  baton submit \"The capital of France is\"\n  baton down\n\n"
+               "baton COMMAND --help shows a command's options and examples.");
+    app.require_subcommand(1);
+    Parsed parsed;
+    add_cluster_commands(app, parsed);
+    add_job_commands(app, parsed);
+    add_other_commands(app, parsed);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& problem) {
+      return app.exit(problem) == 0 ? kDone : kBadUsage;  // help is a ParseError too
+    }
+    return parsed.command();
+  } catch (const std::exception& problem) {
+    std::fprintf(stderr, "baton: %s\n", problem.what());
+    return kFailed;
+  }
+}
+
+}  // namespace baton

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/cluster.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "config/address.h"
+#include "config/units.h"
+#include "launcher/environment.h"
+#include "launcher/exit_code.h"
+#include "launcher/jobs_client.h"
+#include "launcher/json_writer.h"
+#include "launcher/port_owner.h"
+#include "runtime/base/log.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kPollPause = std::chrono::milliseconds(50);
+constexpr Duration kAnswerLimit = std::chrono::seconds(2);
+constexpr Duration kWorkerStopLimit = std::chrono::seconds(5);
+constexpr Duration kKillLimit = std::chrono::seconds(5);
+
+std::string read_file(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+}  // namespace
+
+std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vector<std::string>& set) {
+  const std::string& state = topology.coordinator.state;
+  std::vector<std::string> common = {"--topology", state + "/topology.yaml", "--base-folder", folder_of(topology.file)};
+  for (const std::string& each : set) common.insert(common.end(), {"--set", each});
+  std::vector<ProcessSpec> plan;
+  const auto add = [&](const std::string& name, std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), common.begin(), common.end());
+    plan.push_back({name, std::move(arguments), state + "/logs/" + name + ".log"});
+  };
+  add("coordinator", {"coordinator"});
+  for (const WorkerSlot& slot : worker_slots(topology)) add(slot.name, {"worker", slot.name});
+  return plan;
+}
+
+std::vector<std::string> workers_not_ready(const Topology& topology, const StatusReport& report) {
+  std::vector<std::string> missing;
+  for (const WorkerSlot& slot : worker_slots(topology)) {
+    const bool ready = std::any_of(report.workers.begin(), report.workers.end(), [&](const WorkerStatus& each) {
+      return each.name == slot.name && each.state == WorkerState::kReady;
+    });
+    if (!ready) missing.push_back(slot.name);
+  }
+  return missing;
+}
+
+std::string describe_ready(const Topology& topology, const StatusReport& report, Duration took) {
+  std::ostringstream text;
+  text << topology.name << " is up";
+  if (took > Duration{0}) text << " (" << format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(took)) << ')';
+  text << ": " << (report.model_name.empty() ? topology.model.path : report.model_name) << '\n';
+  text << "  jobs      " << topology.coordinator.jobs << '\n';
+  text << "  state     " << topology.coordinator.state << '\n';
+  std::uint64_t tokens = 0;
+  for (const WorkerStatus& worker : report.workers) {
+    const std::uint64_t capacity = std::uint64_t{worker.blocks_total} * report.block_tokens;
+    tokens += capacity;
+    text << "  worker    " << worker.name << " (" << to_string(static_cast<PoolRole>(worker.role)) << ", pid " << worker.pid << "): KV for "
+         << capacity << " tokens\n";
+  }
+  text << "  capacity  " << tokens << " tokens of KV in all";
+  if (report.max_model_len > 0) text << ", " << report.max_model_len << " a job at most";
+  text << "\n  try       baton submit --topology " << topology.name << " \"The capital of France is\"\n";
+  text << "  stop      baton down " << topology.name << '\n';
+  return text.str();
+}
+
+ClusterRun::ClusterRun(const Topology& topology, std::vector<std::string> set, Announcer& announcer)
+    : topology_(topology), set_(std::move(set)), announcer_(announcer), supervisor_(own_executable(), RestartBudget{}) {}
+
+int ClusterRun::run(bool detached) {
+  started_ = launcher_now();
+  if (const Result<void> prepared = prepare(detached); !prepared) {
+    announcer_.err("baton up: " + prepared.error().message + '\n');
+    return kFailed;
+  }
+  if (const std::optional<int> failed = start_all()) return stop(true, *failed);
+  if (const std::optional<int> failed = wait_ready()) return stop(true, *failed);
+  if (detached) announcer_.finish(kDone);
+  return watch();
+}
+
+// Everything that can go wrong before the first process: the lock, the ports, the files.
+Result<void> ClusterRun::prepare(bool detached) {
+  const CoordinatorSection& coordinator = topology_.coordinator;
+  auto folder = StateFolder::create(coordinator.state);
+  if (!folder) return tl::unexpected<Error>(folder.error());
+  state_.emplace(std::move(*folder));
+  for (const std::string* address : {&coordinator.jobs, &coordinator.control}) {
+    const auto parsed = parse_tcp_address(*address);
+    if (!parsed) return tl::unexpected<Error>(parsed.error());
+    RETURN_IF_ERROR(check_port_free(*parsed));
+  }
+  std::vector<std::string> logs = {state_->log_path("launcher")};
+  for (const ProcessSpec& each : plan_processes(topology_, set_)) logs.push_back(each.log_path);
+  for (const std::string& log : logs) std::rename(log.c_str(), (log + ".1").c_str());
+  if (detached) {
+    const int log = open(logs[0].c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) return fail(ErrorCode::kIo, "cannot write " + logs[0]);
+    close(log);
+  }
+  RETURN_IF_ERROR(write_file(state_->path() + "/topology.yaml", read_file(topology_.file)));
+  ClusterEntry entry{topology_.name, state_->path(), coordinator.jobs, topology_.file, 0, {}};
+  entry.stop_limit = topology_.lifecycle.drain_timeout + kWorkerStopLimit + kKillLimit;
+  return register_cluster(home_folder(), entry);
+}
+
+std::optional<int> ClusterRun::start_all() {
+  const std::vector<ProcessSpec> plan = plan_processes(topology_, set_);
+  for (const ProcessSpec& each : plan) {
+    if (const Result<void> started = supervisor_.start(each); !started) {
+      announcer_.err("baton up: " + started.error().message + '\n');
+      return kFailed;
+    }
+  }
+  write_cluster_file();
+  announcer_.err("starting " + topology_.name + ": coordinator and " + std::to_string(plan.size() - 1) + " worker" + (plan.size() == 2 ? "" : "s") + '\n');
+  return std::nullopt;
+}
+
+// Ready: the coordinator answers on the jobs socket and shows every worker as ready. Until then any death is final: what
+// fails in its first second fails again, and its own words are worth more than a restart.
+std::optional<int> ClusterRun::wait_ready() {
+  const Time deadline = started_ + topology_.lifecycle.start_timeout;
+  std::unique_ptr<JobsClient> client;
+  std::vector<std::string> missing = workers_not_ready(topology_, {});
+  while (true) {
+    const Supervisor::Turn turn = supervisor_.wait(kPollPause, signals_.fd());
+    if (turn.readable) return signals_.take() == SIGTERM ? kDone : kInterrupted;
+    if (!turn.ended.empty()) return explain_death(turn.ended.front());
+    if (launcher_now() >= deadline) return explain_not_ready(missing);
+    if (!client) {
+      auto connected = JobsClient::connect(topology_.coordinator.jobs, kPollPause * 2);
+      if (!connected) continue;
+      client = std::move(*connected);
+    }
+    const auto report = client->status(std::min(kAnswerLimit, deadline - launcher_now()));
+    if (!report) {
+      client.reset();
+      continue;
+    }
+    const std::vector<std::string> still_missing = workers_not_ready(topology_, *report);
+    for (const std::string& name : missing)
+      if (std::find(still_missing.begin(), still_missing.end(), name) == still_missing.end()) announcer_.err("  " + name + " is ready\n");
+    missing = still_missing;
+    if (missing.empty()) {
+      announcer_.out(describe_ready(topology_, *report, launcher_now() - started_));
+      return std::nullopt;
+    }
+  }
+}
+
+int ClusterRun::explain_death(const ProcessEnd& end) {
+  const std::string log = state_->log_path(end.name);
+  announcer_.err("baton up: " + end.name + " ended before the cluster was ready: " + end.how + "\n  last lines of " + log + ":\n");
+  announcer_.err(last_lines_of_file(log, 12));
+  return kNotReadyInTime;
+}
+
+int ClusterRun::explain_not_ready(const std::vector<std::string>& missing) {
+  announcer_.err("baton up: not ready after " + format_duration(topology_.lifecycle.start_timeout) + " (lifecycle.start_timeout); missing: " + joined(missing) + '\n');
+  for (const std::string& name : missing) {
+    const std::string log = state_->log_path(name);
+    announcer_.err("  last lines of " + log + ":\n" + last_lines_of_file(log, 6));
+  }
+  return kNotReadyInTime;
+}
+
+int ClusterRun::watch() {
+  while (true) {
+    const Supervisor::Turn turn = supervisor_.wait(std::chrono::minutes(1), signals_.fd());
+    note_ends(turn);
+    for (const ProcessEnd& end : turn.ended) {
+      if (!end.for_good) continue;
+      announcer_.err("baton up: " + end.name + " keeps ending (" + end.how + ") and is given up; stopping the cluster\n  last lines of " +
+                     state_->log_path(end.name) + ":\n" + last_lines_of_file(state_->log_path(end.name), 12));
+      return stop(false, kWorkerLostForGood);
+    }
+    if (!turn.readable) continue;
+    const int signal = signals_.take();
+    if (signal == SIGQUIT) return stop(true, kDone);
+    if (signal != 0) return stop(false, signal == SIGINT ? kInterrupted : kDone);
+  }
+}
+
+void ClusterRun::note_ends(const Supervisor::Turn& turn) {
+  for (const ProcessEnd& end : turn.ended)
+    if (!end.expected) log_warn("launcher", "a process ended", {{"name", end.name}, {"pid", end.pid}, {"how", end.how}});
+  for (const std::string& name : turn.restarted) log_info("launcher", "started again", {{"name", name}, {"pid", supervisor_.pid(name)}});
+  if (!turn.ended.empty() || !turn.restarted.empty()) write_cluster_file();
+}
+
+// Workers last: the coordinator drains through them. A second signal, or a time limit, kills what is left.
+int ClusterRun::stop(bool at_once, int exit_status) {
+  supervisor_.stop_restarting();
+  const std::vector<WorkerSlot> slots = worker_slots(topology_);
+  if (!at_once) {
+    announcer_.err("stopping " + topology_.name + " (once more to stop at once)\n");
+    supervisor_.signal("coordinator", SIGTERM);
+    const std::size_t workers = supervisor_.running() - (supervisor_.pid("coordinator") != 0 ? 1 : 0);
+    at_once = !drain_until(launcher_now() + topology_.lifecycle.drain_timeout, workers);
+  }
+  if (!at_once) {
+    for (const WorkerSlot& slot : slots) supervisor_.signal(slot.name, SIGTERM);
+    at_once = !drain_until(launcher_now() + kWorkerStopLimit, 0);
+  }
+  supervisor_.signal("coordinator", SIGKILL);
+  for (const WorkerSlot& slot : slots) supervisor_.signal(slot.name, SIGKILL);
+  const Time deadline = launcher_now() + kKillLimit;
+  while (supervisor_.running() > 0 && launcher_now() < deadline) supervisor_.wait(kPollPause, -1);
+  if (state_) {
+    unregister_cluster(home_folder(), topology_.name);
+    std::remove((state_->path() + "/cluster.json").c_str());
+  }
+  announcer_.err(topology_.name + " is down\n");
+  announcer_.finish(exit_status);
+  return exit_status;
+}
+
+bool ClusterRun::drain_until(Time deadline, std::size_t leave_running) {
+  while (supervisor_.running() > leave_running && launcher_now() < deadline) {
+    if (supervisor_.wait(std::min<Duration>(deadline - launcher_now(), std::chrono::seconds(1)), signals_.fd()).readable && signals_.take() != 0)
+      return false;
+  }
+  return true;
+}
+
+void ClusterRun::write_cluster_file() const {
+  JsonWriter json;
+  json.begin_object().member("name", topology_.name).member("topology", topology_.file);
+  json.key("launcher").begin_object().member("pid", static_cast<std::int64_t>(getpid())).end_object();
+  json.key("coordinator").begin_object().member("pid", static_cast<std::int64_t>(supervisor_.pid("coordinator")));
+  json.member("jobs", topology_.coordinator.jobs).member("control", topology_.coordinator.control);
+  json.member("log", state_->log_path("coordinator")).end_object();
+  json.key("workers").begin_array();
+  for (const WorkerSlot& slot : worker_slots(topology_)) {
+    json.begin_object().member("name", slot.name).member("pool", topology_.pools[slot.pool].name);
+    json.member("role", to_string(topology_.pools[slot.pool].role)).member("pid", static_cast<std::int64_t>(supervisor_.pid(slot.name)));
+    json.member("log", state_->log_path(slot.name)).end_object();
+  }
+  json.end_array().end_object();
+  if (const Result<void> written = write_file(state_->path() + "/cluster.json", json.take() + '\n'); !written)
+    log_warn("launcher", "cluster.json was not written", {{"why", written.error().message}});
+}
+
+}  // namespace baton

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// ClusterRun: one cluster from its launcher's point of view: prepare, start, wait until ready, watch, stop. Runs on the
+// main thread and lives as long as the launcher. Owns the processes and the state folder's lock.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/topology.h"
+#include "launcher/announcer.h"
+#include "launcher/signals.h"
+#include "launcher/state_folder.h"
+#include "launcher/supervisor.h"
+#include "protocol/messages.h"
+
+namespace baton {
+
+// What is started, in this order: the coordinator first.
+std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vector<std::string>& set);
+
+// "prefill-0" and so on that the report does not show as ready; empty: the cluster serves.
+std::vector<std::string> workers_not_ready(const Topology& topology, const StatusReport& report);
+
+// What `up` prints once the cluster serves.
+std::string describe_ready(const Topology& topology, const StatusReport& report, Duration took);
+
+class ClusterRun {
+ public:
+  ClusterRun(const Topology& topology, std::vector<std::string> set, Announcer& announcer);
+
+  // Returns the exit status. `detached`: once ready, words go to the launcher's log instead of the terminal.
+  int run(bool detached);
+
+ private:
+  Result<void> prepare(bool detached);
+  std::optional<int> start_all();      // an exit status if it failed
+  std::optional<int> wait_ready();
+  int watch();
+  int stop(bool at_once, int exit_status);
+  bool drain_until(Time deadline, std::size_t leave_running);  // false: a second signal asked for haste
+  void note_ends(const Supervisor::Turn& turn);
+  void write_cluster_file() const;
+  int explain_death(const ProcessEnd& end);
+  int explain_not_ready(const std::vector<std::string>& missing);
+
+  const Topology& topology_;
+  std::vector<std::string> set_;
+  Announcer& announcer_;
+  SignalFile signals_;
+  std::optional<StateFolder> state_;
+  Supervisor supervisor_;
+  Time started_{};
+};
+
+}  // namespace baton

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The subcommands as functions: options in, exit status out (exit_code.h). cli.cc fills the options from the command line;
+// nothing here knows how. Answers go to standard output, messages to standard error.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace baton {
+
+struct UpOptions {
+  std::string topology;
+  std::vector<std::string> set;
+  bool detach = false;
+  bool dry_run = false;
+  bool wait = false;  // a cluster that is up already is fine: wait until it is ready
+};
+int run_up(const UpOptions& options);
+
+struct DownOptions {
+  std::string cluster;  // name or topology file; empty: the only one that is up
+  bool now = false;
+};
+int run_down(const DownOptions& options);
+
+struct ValidateOptions {
+  std::string topology;
+  std::vector<std::string> set;
+  bool json = false;
+};
+int run_validate(const ValidateOptions& options);
+
+struct StatusOptions {
+  std::string cluster;
+  bool json = false;
+};
+int run_status(const StatusOptions& options);
+
+struct FsckOptions {
+  std::string cluster;
+  bool json = false;
+};
+int run_fsck(const FsckOptions& options);
+
+struct CancelOptions {
+  std::string cluster;
+  std::string id;
+  bool json = false;
+};
+int run_cancel(const CancelOptions& options);
+
+struct SubmitOptions {
+  std::string cluster;
+  std::optional<std::string> prompt;  // "-": standard input
+  std::string file;
+  std::string id;
+  bool json = false;
+  std::optional<std::uint32_t> max_tokens;
+  double temperature = 0.0;
+  double top_p = 1.0;
+  std::uint32_t top_k = 0;
+  double min_p = 0.0;
+  std::optional<std::uint64_t> seed;
+  bool ignore_eos = false;
+};
+int run_submit(const SubmitOptions& options);
+
+struct ModelFetchOptions {
+  std::string name;
+  std::string cache;  // empty: ~/.cache/baton/models
+};
+int run_model_fetch(const ModelFetchOptions& options);
+
+struct VersionOptions {
+  bool json = false;
+};
+int run_version(const VersionOptions& options);
+
+// A process of a cluster; started by `baton up`, or by hand with the same file.
+struct ProcessOptions {
+  std::string topology;
+  std::vector<std::string> set;
+  std::string base_folder;  // what relative paths in the file start from; empty: the file's folder
+  std::string worker;       // empty: the coordinator
+};
+int run_process(const ProcessOptions& options);
+
+}  // namespace baton

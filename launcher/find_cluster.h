@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which cluster a client command means: by name, by topology file, or the only one that is up.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "launcher/jobs_client.h"
+#include "launcher/state_folder.h"
+#include "runtime/base/result.h"
+
+namespace baton {
+
+// A word with a "/" or ending in .yaml or .yml is a file, anything else a name. kNotFound says what is up instead; then
+// `launcher` is 0 in what a file names, so that a cluster started by hand can be reached, too.
+Result<ClusterEntry> find_cluster(const std::string& name_or_file);
+
+// find_cluster and a connection to its jobs socket.
+struct ConnectedCluster {
+  ClusterEntry entry;
+  std::unique_ptr<JobsClient> client;
+};
+Result<ConnectedCluster> connect_cluster(const std::string& name_or_file);
+
+// Prints "baton COMMAND: message" to standard error and returns kFailed.
+int complain(const char* command, const Error& error);
+
+}  // namespace baton

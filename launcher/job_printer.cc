@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/job_printer.h"
+
+#include <unistd.h>
+
+#include "config/units.h"
+#include "launcher/json_writer.h"
+#include "runtime/base/result.h"
+
+namespace baton {
+namespace {
+
+double milliseconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
+
+// Of decoding: the first token's time is TTFT's. 0 if there was nothing to measure.
+double tokens_per_second(const ClientDone& done) {
+  if (done.completion_tokens < 2 || done.total_ns <= done.ttft_ns) return 0.0;
+  return static_cast<double>(done.completion_tokens - 1) * 1e9 / static_cast<double>(done.total_ns - done.ttft_ns);
+}
+
+// Line feeds and tabs stay; other control characters become spaces.
+std::string harmless(std::string_view text) {
+  std::string clean(text);
+  for (char& c : clean)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = ' ';
+  return clean;
+}
+
+}  // namespace
+
+std::string_view to_string(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kNone: return "none";
+    case FinishReason::kStop: return "stop";
+    case FinishReason::kLength: return "length";
+    case FinishReason::kCancelled: return "cancelled";
+    case FinishReason::kError: return "error";
+  }
+  return "none";
+}
+
+JobPrinter::JobPrinter(bool json, std::FILE* out, std::FILE* messages)
+    : json_(json), out_(out), messages_(messages), to_terminal_(isatty(fileno(out)) != 0) {}
+
+void JobPrinter::print(std::string_view text) {
+  if (text.empty() || output_closed_) return;
+  const bool written = std::fwrite(text.data(), 1, text.size(), out_) == text.size() && std::fflush(out_) == 0;
+  output_closed_ = !written;
+}
+
+void JobPrinter::print_text(std::string_view text) {
+  if (text.empty()) return;
+  line_open_ = text.back() != '\n';
+  if (to_terminal_) print(harmless(text));
+  else print(text);
+}
+
+void JobPrinter::on(const ClientAccepted& accepted) {
+  if (!json_) return;
+  JsonWriter json;
+  json.begin_object().member("event", "accepted").member("id", accepted.id).end_object();
+  print(json.take() + '\n');
+}
+
+void JobPrinter::on(const ClientTokens& tokens) {
+  for (const ClientToken& token : tokens.tokens) {
+    if (!json_) {
+      print_text(token.text);
+      continue;
+    }
+    JsonWriter json;
+    json.begin_object().member("event", "token").member("index", token.index).member("id", token.token).member("text", token.text).end_object();
+    print(json.take() + '\n');
+  }
+}
+
+void JobPrinter::on(const ClientDone& done) {
+  if (json_) {
+    JsonWriter json;
+    json.begin_object().member("event", "done").member("finish_reason", to_string(done.reason));
+    if (!done.tail.empty()) json.member("tail", done.tail);  // text that no token event carried
+    json.key("usage").begin_object().member("prompt_tokens", done.prompt_tokens).member("completion_tokens", done.completion_tokens);
+    json.member("total_tokens", done.prompt_tokens + done.completion_tokens).end_object();
+    json.key("timings").begin_object().member("queue_ms", milliseconds(done.queue_ns)).member("ttft_ms", milliseconds(done.ttft_ns));
+    json.member("total_ms", milliseconds(done.total_ns)).member("tokens_per_second", tokens_per_second(done)).end_object();
+    json.member("prefill_worker", done.prefill_worker).member("decode_worker", done.decode_worker);
+    json.member("kv_bytes_moved", done.kv_bytes_moved).member("transport", done.transport).end_object();
+    print(json.take() + '\n');
+    return;
+  }
+  print_text(done.tail);
+  if (line_open_) print("\n");
+  char numbers[160];
+  std::snprintf(numbers, sizeof numbers, "TTFT %.1f ms, %.1f tokens/s, %u prompt + %u generated tokens (%s)", milliseconds(done.ttft_ns), tokens_per_second(done),
+                done.prompt_tokens, done.completion_tokens, std::string(to_string(done.reason)).c_str());
+  std::string moved = "no KV moved";
+  if (done.kv_bytes_moved > 0) moved = format_bytes(done.kv_bytes_moved) + " of KV moved over " + (done.transport.empty() ? "?" : done.transport);
+  std::fprintf(messages_, "\n[%s; prefill on %s, decode on %s, %s]\n", numbers, done.prefill_worker.empty() ? "-" : done.prefill_worker.c_str(),
+               done.decode_worker.empty() ? "-" : done.decode_worker.c_str(), moved.c_str());
+}
+
+void JobPrinter::on(const ClientError& error) {
+  failed_ = true;
+  if (json_) {
+    JsonWriter json;
+    json.begin_object().member("event", "error").member("code", to_string(error.code)).member("message", error.message).end_object();
+    print(json.take() + '\n');
+    return;
+  }
+  if (line_open_) print("\n");
+  std::fprintf(messages_, "baton submit: %s (%s)\n", harmless(error.message).c_str(), std::string(to_string(error.code)).c_str());
+}
+
+}  // namespace baton

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state folder of a running cluster (coordinator.state, mode 0700) and the register of all clusters of this user.
+//   STATE/lock            held (flock) by the launcher as long as it lives; contains its pid
+//   STATE/cluster.json    name, pids, addresses, topology; for people and scripts
+//   STATE/topology.yaml   the text the cluster was started with; restarted processes read it, not the edited original
+//   STATE/logs/NAME.log   what each process wrote, the last run's in NAME.log.1
+//   ~/.local/state/baton/clusters/NAME   where to find it: "key=value" lines
+// Whether a cluster runs is decided by the lock alone, so a killed launcher leaves nothing that looks alive.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.h"
+#include "runtime/base/time.h"
+
+namespace baton {
+
+struct ClusterEntry {
+  std::string name;
+  std::string state;      // folder
+  std::string jobs;       // address
+  std::string topology;   // the YAML file, as the user named it, absolute
+  pid_t launcher = 0;
+  Duration stop_limit{0}; // how long a graceful stop may take
+};
+
+class StateFolder {
+ public:
+  // Makes the folders (0700) and takes the lock. kAlreadyExists names the pid that holds it.
+  static Result<StateFolder> create(const std::string& path);
+  StateFolder(StateFolder&& other) noexcept;
+  StateFolder& operator=(StateFolder&&) = delete;
+  ~StateFolder();  // lets go of the lock
+
+  const std::string& path() const { return path_; }
+  std::string log_path(const std::string& process) const { return path_ + "/logs/" + process + ".log"; }
+
+ private:
+  StateFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  std::string path_;
+  int lock_;
+};
+
+// Whether some launcher holds the folder's lock, and its pid (0: nobody).
+pid_t lock_holder(const std::string& state);
+
+// The register. `home` is home_folder().
+Result<void> register_cluster(const std::string& home, const ClusterEntry& entry);
+void unregister_cluster(const std::string& home, const std::string& name);
+// Clusters whose launcher lives, by name.
+std::vector<ClusterEntry> running_clusters(const std::string& home);
+
+// Writes the whole file or nothing (rename), mode 0600.
+Result<void> write_file(const std::string& path, const std::string& text);
+// The last lines of a file, at most `lines` and 16 KiB; "" if it cannot be read.
+std::string last_lines_of_file(const std::string& path, std::size_t lines);
+
+}  // namespace baton

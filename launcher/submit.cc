@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <sstream>
+#include <variant>
+
+#include "config/units.h"
+#include "launcher/commands.h"
+#include "launcher/exit_code.h"
+#include "launcher/find_cluster.h"
+#include "launcher/job_printer.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kAnswerLimit = std::chrono::seconds(5);
+constexpr std::size_t kPromptBytesMax = std::size_t{8} << 20;
+
+volatile sig_atomic_t interrupt_seen = 0;
+void on_interrupt(int) { interrupt_seen = 1; }
+
+Result<std::string> read_all(std::istream& stream, const std::string& name) {
+  std::string text(kPromptBytesMax + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad()) return fail(ErrorCode::kIo, "cannot read " + name);
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > kPromptBytesMax) return fail(ErrorCode::kInvalidArgument, name + " is longer than " + format_bytes(kPromptBytesMax));
+  return text;
+}
+
+// The prompt as it is: nothing is trimmed, since every byte of it counts for the model.
+Result<std::string> read_prompt(const SubmitOptions& options) {
+  if (options.prompt && !options.file.empty()) return fail(ErrorCode::kInvalidArgument, "give a prompt or --file, not both");
+  if (!options.file.empty()) {
+    std::ifstream stream(options.file, std::ios::binary);
+    if (!stream) return fail(ErrorCode::kNotFound, "cannot open " + options.file);
+    return read_all(stream, options.file);
+  }
+  if (options.prompt && *options.prompt != "-") return *options.prompt;
+  if (!options.prompt && isatty(STDIN_FILENO) != 0) return fail(ErrorCode::kInvalidArgument, "a prompt is missing (or --file F, or - for standard input)");
+  return read_all(std::cin, "standard input");
+}
+
+Result<ClientSubmit> make_job(const SubmitOptions& options) {
+  auto prompt = read_prompt(options);
+  if (!prompt) return tl::unexpected<Error>(prompt.error());
+  if (prompt->empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
+  // Written so that "nan", which the command line lets through, fails too.
+  const auto within = [](double value, double min, double max) { return value >= min && value <= max; };
+  if (!within(options.temperature, 0.0, 100.0) || !within(options.top_p, 1e-6, 1.0) || !within(options.min_p, 0.0, 1.0))
+    return fail(ErrorCode::kInvalidArgument, "temperature, top-p or min-p is out of range");
+  ClientSubmit job;
+  job.tag = 1;
+  job.id = options.id;
+  job.prompt = std::move(*prompt);
+  job.sampling.temperature = static_cast<float>(options.temperature);
+  job.sampling.top_p = static_cast<float>(options.top_p);
+  job.sampling.top_k = options.top_k;
+  job.sampling.min_p = static_cast<float>(options.min_p);
+  job.sampling.ignore_eos = options.ignore_eos;
+  job.sampling.seed = options.seed.value_or(0);
+  job.seed_given = options.seed.has_value();
+  job.sampling.max_tokens = options.max_tokens.value_or(job.sampling.max_tokens);
+  job.max_tokens_given = options.max_tokens.has_value();
+  return job;
+}
+
+}  // namespace
+
+int run_submit(const SubmitOptions& options) {
+  const auto job = make_job(options);
+  if (!job) {
+    complain("submit", job.error());
+    return job.error().code == ErrorCode::kInvalidArgument ? kBadUsage : kFailed;
+  }
+  auto cluster = connect_cluster(options.cluster);
+  if (!cluster) return complain("submit", cluster.error());
+
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);  // `| head` closes our output: the job is cancelled then, as after Ctrl-C
+
+  JobPrinter printer(options.json);
+  const Result<void> done = cluster->client->submit(
+      *job, [&](const JobsClient::Event& event) { std::visit([&](const auto& each) { printer.on(each); }, event); },
+      [&] { return interrupt_seen != 0 || printer.output_closed(); });
+  if (!done) return complain("submit", done.error());
+  if (interrupt_seen != 0 || printer.output_closed()) return kInterrupted;
+  return printer.failed() ? kFailed : kDone;
+}
+
+int run_cancel(const CancelOptions& options) {
+  auto cluster = connect_cluster(options.cluster);
+  if (!cluster) return complain("cancel", cluster.error());
+  const auto found = cluster->client->cancel(options.id, kAnswerLimit);
+  if (!found) return complain("cancel", found.error());
+  if (options.json) std::printf("{\"found\":%s}\n", *found ? "true" : "false");
+  else if (*found) std::printf("cancelled\n");
+  if (!*found && !options.json) std::fprintf(stderr, "baton cancel: no job \"%s\" is waiting or running\n", options.id.c_str());
+  return *found ? kDone : kFailed;
+}
+
+}  // namespace baton

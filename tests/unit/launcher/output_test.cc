@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// What scripts and people read: JSON lines, tables, summaries.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "launcher/announcer.h"
+#include "launcher/job_printer.h"
+#include "launcher/json_writer.h"
+#include "launcher/table.h"
+
+namespace baton {
+namespace {
+
+// A stream that keeps what is written into it.
+class Kept {
+ public:
+  Kept() : stream_(std::tmpfile()) {}
+  ~Kept() { std::fclose(stream_); }
+  std::FILE* stream() { return stream_; }
+  std::string text() {
+    std::string read(static_cast<std::size_t>(std::ftell(stream_)), '\0');
+    std::rewind(stream_);
+    EXPECT_EQ(std::fread(read.data(), 1, read.size(), stream_), read.size());
+    return read;
+  }
+
+ private:
+  std::FILE* stream_;
+};
+
+ClientDone done() {
+  ClientDone made;
+  made.reason = FinishReason::kLength;
+  made.prompt_tokens = 3;
+  made.completion_tokens = 5;
+  made.ttft_ns = 81'500'000;
+  made.total_ns = 281'500'000;
+  made.prefill_worker = "prefill-0";
+  made.decode_worker = "decode-0";
+  made.kv_bytes_moved = 3'670'016;
+  made.transport = "shm";
+  return made;
+}
+
+TEST(JsonWriter, NestsSeparatesAndEscapes) {
+  JsonWriter json;
+  json.begin_object().member("a", 1).member("b", "x\"\\\n\x01").key("c").begin_array().value(true).null().value(1.5).end_array();
+  json.key("d").begin_object().end_object().member("e", -7).end_object();
+  EXPECT_EQ(json.take(), "{\"a\":1,\"b\":\"x\\\"\\\\\\n\\u0001\",\"c\":[true,null,1.5],\"d\":{},\"e\":-7}");
+}
+
+TEST(JsonWriter, AlwaysWritesUtf8AndFiniteNumbers) {
+  JsonWriter json;
+  json.begin_array().value("gr\xc3\xbc\xff!").value(std::nan("")).value(INFINITY).end_array();
+  EXPECT_EQ(json.take(), "[\"gr\xc3\xbc\xef\xbf\xbd!\",null,null]");
+}
+
+TEST(JobPrinter, WritesOneJsonObjectPerLine) {
+  Kept out, messages;
+  JobPrinter printer(true, out.stream(), messages.stream());
+  ClientAccepted accepted;
+  accepted.id = "job-1";
+  printer.on(accepted);
+  printer.on(ClientTokens{1, {{0, 42, "Hi"}, {1, 43, " there"}}});
+  printer.on(done());
+  ClientError error;
+  error.code = ErrorCode::kResourceExhausted;
+  error.message = "the queue is full";
+  printer.on(error);
+  EXPECT_EQ(out.text(),
+            "{\"event\":\"accepted\",\"id\":\"job-1\"}\n"
+            "{\"event\":\"token\",\"index\":0,\"id\":42,\"text\":\"Hi\"}\n"
+            "{\"event\":\"token\",\"index\":1,\"id\":43,\"text\":\" there\"}\n"
+            "{\"event\":\"done\",\"finish_reason\":\"length\",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5,\"total_tokens\":8},"
+            "\"timings\":{\"queue_ms\":0,\"ttft_ms\":81.5,\"total_ms\":281.5,\"tokens_per_second\":20},\"prefill_worker\":\"prefill-0\","
+            "\"decode_worker\":\"decode-0\",\"kv_bytes_moved\":3670016,\"transport\":\"shm\"}\n"
+            "{\"event\":\"error\",\"code\":\"resource_exhausted\",\"message\":\"the queue is full\"}\n");
+  EXPECT_EQ(messages.text(), "");
+  EXPECT_TRUE(printer.failed());
+}
+
+TEST(JobPrinter, StreamsTextAndEndsWithASummary) {
+  Kept out, messages;
+  JobPrinter printer(false, out.stream(), messages.stream());
+  printer.on(ClientAccepted{});
+  printer.on(ClientTokens{1, {{0, 1, "Hel"}, {1, 2, "lo"}}});
+  ClientDone last = done();
+  last.tail = "!";
+  printer.on(last);
+  EXPECT_EQ(out.text(), "Hello!\n");
+  EXPECT_EQ(messages.text(),
+            "\n[TTFT 81.5 ms, 20.0 tokens/s, 3 prompt + 5 generated tokens (length); prefill on prefill-0, decode on decode-0, 3.5MiB of KV moved over shm]\n");
+  EXPECT_FALSE(printer.failed());
+}
+
+TEST(JobPrinter, NoticesThatNobodyReads) {
+  std::FILE* full = std::fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  Kept messages;
+  JobPrinter printer(false, full, messages.stream());
+  printer.on(ClientTokens{1, {{0, 1, "text"}}});
+  EXPECT_TRUE(printer.output_closed());
+  std::fclose(full);
+}
+
+TEST(Table, AlignsColumnsAndPutsNumbersToTheRight) {
+  EXPECT_EQ(render_table({{"NAME", "N"}, {"größe", "7"}, {"b", "100"}}), "NAME     N\ngröße    7\nb      100\n");
+  EXPECT_EQ(render_table({}), "");
+}
+
+TEST(Announcer, WordsAndExitStatusTravelThroughThePipe) {
+  int ends[2], signals[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(pipe(signals), 0);
+  {
+    Announcer announcer(ends[1]);
+    announcer.out("");
+    announcer.finish(4);
+    announcer.err("goes nowhere");
+  }
+  EXPECT_EQ(relay_announcements(ends[0], signals[0], [] {}), 4);
+  for (const int each : {ends[0], signals[0], signals[1]}) close(each);
+}
+
+TEST(Announcer, ALauncherThatVanishesIsAFailure) {
+  int ends[2], signals[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(pipe(signals), 0);
+  { Announcer announcer(ends[1]); }
+  EXPECT_EQ(relay_announcements(ends[0], signals[0], [] {}), 1);
+  for (const int each : {ends[0], signals[0], signals[1]}) close(each);
+}
+
+}  // namespace
+}  // namespace baton
