@@ -232,8 +232,11 @@ bool SimWorld::run_while(const std::function<bool()>& busy, Duration limit) {
   // A mark on the heap itself, so that an idle world still comes to the limit.
   auto over = std::make_shared<bool>(false);
   heap_.after(limit, [over] { *over = true; });
-  while (busy() && !*over) heap_.step();
-  return !busy();
+  while (busy()) {
+    if (*over) return false;
+    heap_.step();
+  }
+  return true;
 }
 
 }  // namespace baton

@@ -84,7 +84,7 @@ class SimWorld {
 
   void run_until(Time until) { heap_.run_until(until); }
   void run_for(Duration duration) { heap_.run_until(heap_.now() + duration); }
-  // Until `goal` holds (checked after every event) or `limit` of virtual time is over; whether it holds.
+  // Until `goal` holds (asked before every event) or `limit` of virtual time is over; whether it holds.
   bool run_while_not(const std::function<bool()>& goal, Duration limit);
   // While `busy` holds, at most `limit`; true if it ceased to hold.
   bool run_while(const std::function<bool()>& busy, Duration limit);

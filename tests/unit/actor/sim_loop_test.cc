@@ -237,7 +237,7 @@ struct Counting {
         out.send({node_id("server"), server.incarnation, 9, 0}, Text{"knock"});
       }
       void fill(Outbox& out) {
-        while (sent < answered + 4 && sent < 200) out.send(server, Text{std::to_string(++sent)});
+        while (sent < answered + 4 && sent < 100) out.send(server, Text{std::to_string(++sent)});
       }
       ActorRef server;
       std::uint64_t sent = 0;
@@ -308,6 +308,33 @@ struct Counting {
     return outcome;
   }
 };
+
+TEST_F(SimLoop, CarriesManyMessagesASecond) {
+  constexpr int kPairs = 50;
+  constexpr std::size_t kRounds = 400;
+  for (int i = 0; i < kPairs; ++i) {
+    const std::string a = "a" + std::to_string(i);
+    const std::string b = "b" + std::to_string(i);
+    add(a);
+    add(b);
+    for (const std::string& name : {a, b}) {
+      Recorder& recorder = at(name).recorder;
+      recorder.on_text = [&recorder](const Text& text, Outbox& out) {
+        if (recorder.texts.size() < kRounds) out.send(out.sender(), text);
+      };
+    }
+    for (int flight = 0; flight < 4; ++flight) send(a, b, "x");
+  }
+  const auto start = std::chrono::steady_clock::now();
+  world.run_for(10s);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::size_t messages = 0;
+  for (int i = 0; i < kPairs; ++i)
+    messages += at("a" + std::to_string(i)).recorder.texts.size() + at("b" + std::to_string(i)).recorder.texts.size();
+  EXPECT_GT(messages, kPairs * kRounds);
+  std::printf("simulator: %.0f messages/s, %.0f events/s (%zu messages, 100 nodes)\n", static_cast<double>(messages) / seconds,
+              static_cast<double>(heap.events()) / seconds, messages);
+}
 
 TEST(SimWorldSeeds, TheSameSeedGivesTheSameHashAndAnotherSeedAnother) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
