@@ -21,7 +21,7 @@ struct BlockScale {
 inline BlockScale block_scale(std::uint32_t magnitude_bits) {
   if (magnitude_bits >= 0x7f800000u) return {__builtin_nanf(""), 0.0F};
   const float magnitude = float_of(magnitude_bits);
-  if (magnitude < 0x1p-96F) return {};  // nothing to see, and the inverse would overflow
+  if (magnitude < 0x1p-110F) return {};  // nothing to see, and the inverse would overflow
   return {magnitude / kLargestValue, kLargestValue / magnitude};
 }
 
