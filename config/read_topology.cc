@@ -57,6 +57,16 @@ bool good_name(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
+// What the file or folder is called; clients need some name.
+std::string default_model_name(const ModelSection& model) {
+  if (model.oracle) return "oracle";
+  std::string name = model.path;
+  while (name.ends_with('/')) name.pop_back();
+  name.erase(0, name.rfind('/') + 1);
+  if (name.ends_with(".gguf")) name.resize(name.size() - 5);
+  return name.empty() ? "model" : name;
+}
+
 struct Reader {
   ReadContext& context;
   const std::string& home;
@@ -88,7 +98,9 @@ struct Reader {
       else out.path = absolute(out.path, place);
     }
     section.require("path", "path: ~/.cache/baton/models/smollm2-135m-instruct");
+    out.served_model_name = {default_model_name(out)};
     section.read_texts("served_model_name", out.served_model_name, true);
+    if (out.served_model_name.empty()) context.reporter.error(context.place_of("model.served_model_name"), "model.served_model_name is empty");
     choice(section, "dtype", out.dtype, kModelDtypes);
     choice(section, "quantization", out.quantization, kQuantizations);
     section.read("max_model_len", out.max_model_len, {1, 1u << 24});

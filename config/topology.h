@@ -40,7 +40,7 @@ struct OracleSection {
 
 struct ModelSection {
   std::string path;                              // a folder or a .gguf file; "oracle:…" as written
-  std::vector<std::string> served_model_name;    // the first one is shown; default: the last component of path
+  std::vector<std::string> served_model_name;    // the first one is shown; default: the last part of path; "oracle"
   DtypeOption dtype = DtypeOption::kAuto;
   QuantizationOption quantization = QuantizationOption::kAuto;
   std::uint32_t max_model_len = 0;               // tokens; 0: the model's own

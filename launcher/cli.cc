@@ -6,6 +6,9 @@
 #include <functional>
 #include <string>
 
+#include "config/suggest.h"
+#include "config/units.h"
+#include "config/utf8.h"
 #include "launcher/commands.h"
 #include "launcher/exit_code.h"
 
@@ -35,6 +38,11 @@ CLI::App* add(CLI::App& parent, Parsed& parsed, const char* name, const char* wh
   sub->footer(examples);
   sub->callback([&parsed, run = std::move(command)] { parsed.command = run; });
   return sub;
+}
+
+// CLI11 reads "-1" into an unsigned number as 2^64 - 1.
+CLI::Validator whole_number() {
+  return CLI::Validator([](std::string& text) { return parse_unsigned(text) ? std::string() : '"' + text + "\" is no whole number"; }, "");
 }
 
 void add_set(CLI::App* sub, std::vector<std::string>& set) {
@@ -82,9 +90,9 @@ void add_job_commands(CLI::App& app, Parsed& p) {
   submit->add_option("--max-tokens", s.max_tokens, "Generate at most N tokens; default: what the cluster allows")->type_name("N")->check(CLI::Range(1u, 1u << 24));
   submit->add_option("--temperature", s.temperature, "0: always the likeliest token")->capture_default_str()->type_name("T")->check(CLI::Range(0.0, 100.0));
   submit->add_option("--top-p", s.top_p, "Keep the smallest set whose probability reaches P; 1: off")->capture_default_str()->type_name("P")->check(CLI::Range(1e-6, 1.0));
-  submit->add_option("--top-k", s.top_k, "Keep the K likeliest; 0: off")->capture_default_str()->type_name("K");
+  submit->add_option("--top-k", s.top_k, "Keep the K likeliest; 0: off")->capture_default_str()->type_name("K")->check(whole_number());
   submit->add_option("--min-p", s.min_p, "Keep tokens with at least P times the likeliest one's probability; 0: off")->capture_default_str()->type_name("P")->check(CLI::Range(0.0, 1.0));
-  submit->add_option("--seed", s.seed, "Same seed, same tokens; default: drawn at admission")->type_name("S");
+  submit->add_option("--seed", s.seed, "Same seed, same tokens; default: drawn at admission")->type_name("S")->check(whole_number());
   submit->add_flag("--ignore-eos", s.ignore_eos, "Go on after an end-of-sequence token");
   submit->add_option("--id", s.id, "Name of the job; default: made by the cluster")->type_name("ID");
   submit->add_option("--topology", s.cluster, kClusterHelp)->type_name("NAME");
@@ -125,6 +133,19 @@ void add_other_commands(CLI::App& app, Parsed& p) {
   }
 }
 
+// CLI11 would only say that a subcommand is required.
+bool is_unknown_command(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return false;
+  std::vector<std::string> names;
+  for (const CLI::App* each : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (each->get_name() == argv[1]) return false;
+    if (!each->get_group().empty()) names.push_back(each->get_name());
+  }
+  const std::string hint = did_you_mean(argv[1], names);
+  std::fprintf(stderr, "baton: no command \"%s\"%s\n", printable(argv[1]).c_str(), hint.empty() ? "; baton --help lists them" : (" (" + hint + ')').c_str());
+  return true;
+}
+
 }  // namespace
 
 int run_cli(int argc, const char* const* argv) {
@@ -137,6 +158,7 @@ int run_cli(int argc, const char* const* argv) {
     add_cluster_commands(app, parsed);
     add_job_commands(app, parsed);
     add_other_commands(app, parsed);
+    if (is_unknown_command(app, argc, argv)) return kBadUsage;
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& problem) {

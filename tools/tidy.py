@@ -24,9 +24,9 @@ RUNTIME_PARTS = {"base": {"base"}, "actor": {"base", "actor", "link"}, "link": {
 # Library -> (its headers, the only files that may include them).
 THIRD_PARTY = {
     "zmq": (r"zmq(_addon)?\.h(pp)?|zmq/.*", ["runtime/link/zmq_*.cc"]),
-    "boost/asio": (r"boost/asio.*", ["server/http_*.cc"]),
+    "boost/asio": (r"boost/asio.*", ["runtime/actor/real_loop.cc", "server/http_*.cc"]),
     "boost/json": (r"boost/json.*", ["models/json.cc", "server/json.cc"]),
-    "capnp/kj": (r"(capnp|kj)/.*|protocol/.*\.capnp\.h", ["protocol/codec*.cc"]),
+    "capnp/kj": (r"(capnp|kj)/.*|protocol/.*\.capnp\.h", ["protocol/codec*.cc", "protocol/codec_detail.h"]),
     "yaml-cpp": (r"yaml-cpp/.*", ["config/yaml_tree.cc"]),
     "spdlog": (r"(spdlog|fmt)/.*", ["runtime/base/log.cc"]),
     "CLI11": (r"CLI/.*", ["launcher/cli.cc"]),

@@ -67,6 +67,21 @@ TEST(GoldenTopologies, EveryGoodFileIsAcceptedWithTheExpectedNotes) {
   EXPECT_GE(files, 4);
 }
 
+TEST(GoldenTopologies, EveryKeyHasItsRowInTheReference) {
+  const std::filesystem::path root = BATON_SOURCE_DIR;
+  const std::string text = read_file(root / "tests/unit/config/good/everything.yaml");
+  const std::string reference = read_file(root / "docs/topology.md");
+  const LoadResult result = parse_topology(text, "everything.yaml", surroundings(text));
+  ASSERT_TRUE(result);
+  ASSERT_GT(result->origins.size(), 50u);
+  for (const ValueOrigin& each : result->origins) {
+    const std::string key = each.path.substr(each.path.rfind('.') + 1);
+    const bool described = reference.find('`' + key) != std::string::npos || reference.find('.' + key + '`') != std::string::npos ||
+                           reference.find("## " + key) != std::string::npos;
+    EXPECT_TRUE(described) << each.path;
+  }
+}
+
 TEST(GoldenTopologies, EveryExampleIsAccepted) {
   int files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(BATON_SOURCE_DIR) / "examples")) {

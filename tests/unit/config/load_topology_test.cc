@@ -89,6 +89,7 @@ TEST(LoadTopology, RelativePathsStartFromTheFile) {
   const LoadResult loaded = parse_topology(file, "/srv/a/x.yaml", options);
   ASSERT_TRUE(loaded) << render(loaded.error());
   EXPECT_EQ(loaded->topology.model.path, "/srv/a/m/x.gguf");
+  EXPECT_EQ(loaded->topology.model.served_model_name, std::vector<std::string>{"x"});
   EXPECT_EQ(loaded->topology.coordinator.state, "/srv/a/run");
 }
 
