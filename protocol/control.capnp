@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 @0xb7a7e0c0ffee0301;
 # Baton's control protocol, version 1. This file is the specification; protocol/messages.h has the same as plain structs.
 #
