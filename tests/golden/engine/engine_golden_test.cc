@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <map>
+#include <ostream>
 
 #include "engine/cpu_engine.h"
 #include "models/registry.h"
@@ -27,6 +27,7 @@ struct Mode {
   Numerics numerics;
   DType kv;
   double bound;  // of max|difference| / max|reference|
+  friend std::ostream& operator<<(std::ostream& out, const Mode& mode) { return out << mode.name << ", KV " << to_string(mode.kv); }
 };
 constexpr Mode kReferenceMode{"reference", Numerics::kReference, DType::kF32, 1e-3};
 constexpr Mode kInvariantMode{"invariant", Numerics::kInvariant, DType::kF16, 2e-3};

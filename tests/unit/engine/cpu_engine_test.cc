@@ -10,6 +10,7 @@
 #include <ostream>
 
 #include "kvstore/digest.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/random.h"
 #include "tests/support/engine_pool.h"
 #include "tests/support/tiny_llama.h"
@@ -261,6 +262,24 @@ TEST(CpuEngine, KvCopiedToAnotherEngineContinuesWithTheSameTokens) {
     tokens.push_back(to.engine->step({.step = position, .sequences = {plan}}).sequences[0].token);
   }
   EXPECT_EQ(tokens, expected[0].tokens);
+}
+
+TEST(CpuEngine, BitsAreThoseOfEveryCompiler) {
+  // Frozen: a change here means that old and new workers would disagree, so kCpuKernelVersion must rise with it.
+  const auto bits_of_run = [](Numerics numerics, WeightType type) {
+    const Fixture fixture({.type = type, .frequency_factors = true}, {.numerics = numerics});
+    std::uint64_t hash = 0;
+    for (const Output& output : run(*fixture.engine, three_jobs(), 12)) {
+      hash = hash_bytes(output.tokens.data(), output.tokens.size() * sizeof(TokenId), hash);
+      hash = hash_bytes(output.logprobs.data(), output.logprobs.size() * sizeof(float), hash);
+    }
+    return hash;
+  };
+  EXPECT_EQ(kCpuKernelVersion, 1u);
+  EXPECT_EQ(bits_of_run(Numerics::kInvariant, WeightType::kQ4_1), 15634236220396492928u);
+  EXPECT_EQ(bits_of_run(Numerics::kInvariant, WeightType::kQ8_0), 9020887811351410233u);
+  EXPECT_EQ(bits_of_run(Numerics::kInvariant, WeightType::kF16), 7567300240997653412u);
+  EXPECT_EQ(bits_of_run(Numerics::kReference, WeightType::kQ4_0), 297262526705385291u);
 }
 
 TEST(CpuEngine, RefusesWhatItCannotDo) {
