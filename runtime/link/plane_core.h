@@ -58,6 +58,8 @@ class PlaneCore final : public MessageEvents {
   Time next_due();
   // Something is posted: progress is expected at any moment.
   bool moving() const { return queue_->in_flight() > 0 || !receiving_.empty(); }
+  // Nothing is posted, open or waiting: only a call or a new connection can bring work.
+  bool idle() const { return queue_->empty() && receiver_->table().size() == 0; }
   // Ends everything; the link must still be driven until moving() is false. Nothing may be called after that.
   void stop();
 

@@ -15,8 +15,11 @@
 namespace baton {
 namespace {
 
-// While something is posted, this long without any progress means the peer is not working: stop burning a core on it.
-constexpr Duration kSpinWhilePosted = std::chrono::milliseconds(1);
+// While transfers are live, this long without any progress means the peer is not sending now: stop burning a core on it.
+constexpr Duration kSpinWhileLive = std::chrono::milliseconds(1);
+// Empty rounds before the core is offered to others: on a machine with fewer cores than spinning threads the peer may be
+// waiting for this very core. Costs well below a microsecond when nobody wants it.
+constexpr int kRoundsBeforeYield = 64;
 // After the last piece the next one often follows at once; waking from sleep costs about as much.
 constexpr Duration kSpinWhenIdle = std::chrono::microseconds(30);
 // A wake-up that never came would cost this much and no more.
@@ -107,6 +110,7 @@ void UcxDataPlane::publish() {
 
 void UcxDataPlane::run() {
   Time last_activity = clock_now();
+  int empty_rounds = 0;
   core_.set_now(last_activity);
   while (!stopping_) {
     const bool commanded = take_commands();
@@ -119,8 +123,14 @@ void UcxDataPlane::run() {
       transports_ = core_.transports();
       transports_seen_ = core_.transports_version();
     }
-    if (commanded || happened > 0) last_activity = core_.now();
-    else if (core_.now() - last_activity > (core_.moving() ? kSpinWhilePosted : kSpinWhenIdle)) sleep();
+    if (commanded || happened > 0) {
+      last_activity = core_.now();
+      empty_rounds = 0;
+    } else if (core_.now() - last_activity > (core_.idle() ? kSpinWhenIdle : kSpinWhileLive)) {
+      sleep();
+    } else if (++empty_rounds > kRoundsBeforeYield) {
+      std::this_thread::yield();
+    }
   }
   take_commands();  // calls still queued count as made: their events are owed
   core_.stop();

@@ -234,6 +234,9 @@ Result<void> UcxWorkerImpl::start_context(const UcxWorkerOptions& options) {
       // The receiver's own process copies every byte into place. In the other schemes the peer writes into our pool, and a
       // peer that was stopped in the middle could go on after its connection was closed here.
       {"RNDV_SCHEME", "am"},
+      {"RNDV_THRESH", "8K"},  // above, bytes go straight into place and a refusal reaches the sender
+      {"TCP_TX_SEG_SIZE", "256K"},
+      {"TCP_RX_SEG_SIZE", "256K"},
   };
   ucp_config_t* config = nullptr;
   if (const ucs_status_t status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)

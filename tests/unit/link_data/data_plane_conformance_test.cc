@@ -300,8 +300,10 @@ TEST_P(DataPlaneConformance, AfterTransferClosedNoByteChanges) {
 TEST_P(DataPlaneConformance, ATransferOutOfTimeClosesItself) {
   start();
   const TransferId never = transfer_id(1), half = transfer_id(2);
+  push(9, half, pieces(1));  // refused; the connection is made by then
+  ASSERT_TRUE(wait_done(9));
   open(never, blocks(2), 60ms);
-  open(half, blocks(2, kBlock, 4 * kBlock), 120ms);
+  open(half, blocks(2, kBlock, 4 * kBlock), 500ms);
   push(1, half, {{0, kBlock, 0, 1}});
   expect_closed(never, "deadline");
   expect_closed(half, "deadline");
