@@ -37,7 +37,7 @@ void Links::forget_silent_peers() {
   idle.resize(std::min(idle.size(), peers_.size() / 8 + 1));
   for (const auto& [up, heard_at, node] : idle) {
     const Peer& peer = peers_.at(node);
-    if (up) events_.push_back(LinkDown{node, peer.life, "silent for too long"});
+    if (up) events_.emplace_back(LinkDown{node, peer.life, "silent for too long"});
     timers_.cancel(node);
     peers_.erase(node);
   }
@@ -158,7 +158,7 @@ void Links::end_life(Peer& peer, Incarnation incarnation, const std::string& rea
     peer.ack_now = peer.probing = peer.resend_oldest = false;
     peer.unacknowledged = 0;
   }
-  if (up || wanted || incarnation.value == 0) events_.push_back(LinkDown{peer.node, incarnation, reason});
+  if (up || wanted || incarnation.value == 0) events_.emplace_back(LinkDown{peer.node, incarnation, reason});
 }
 
 void Links::drop_pending(Peer& peer, Incarnation wanted) {

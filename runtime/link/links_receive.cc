@@ -112,7 +112,7 @@ void Links::on_fenced(Time, Peer& peer, Incarnation incarnation) {
   const bool waits = std::any_of(peer.pending.begin(), peer.pending.end(), [](const Pending& p) { return p.wanted.value == 0; });
   if (!waits) return;
   drop_pending(peer, Incarnation{});
-  events_.push_back(LinkDown{peer.node, incarnation, "fenced"});
+  events_.emplace_back(LinkDown{peer.node, incarnation, "fenced"});
 }
 
 void Links::establish(Time now, Peer& peer, const FrameHeader& header) {
@@ -129,7 +129,7 @@ void Links::establish(Time now, Peer& peer, const FrameHeader& header) {
   peer.resend_delay = limits_.resend_initial;
   peer.retry_delay = limits_.retry_initial;
   peer.hello_delay = limits_.hello_initial;
-  events_.push_back(LinkUp{peer.node, peer.life});
+  events_.emplace_back(LinkUp{peer.node, peer.life});
   std::deque<Pending> pending = std::exchange(peer.pending, {});
   peer.pending_bytes = 0;
   for (Pending& waiting : pending) {
@@ -188,7 +188,7 @@ void Links::in_session(Time now, Peer& peer, Frame frame) {
   if (accepted.duplicate || session.gap() || peer.unacknowledged >= limits_.ack_after_messages) peer.ack_now = true;
   if (peer.ack_at == kNever) peer.ack_at = now + limits_.ack_delay;
   for (FrameMessage& message : accepted.messages) {
-    events_.push_back(Delivered{{peer.node, peer.life, message.source_slot, message.source_generation},
+    events_.emplace_back(Delivered{{peer.node, peer.life, message.source_slot, message.source_generation},
                                 {self_, incarnation_, message.destination_slot, message.destination_generation},
                                 std::move(message.payload)});
   }
