@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The swarm: BATON_SIM_SEEDS seeds (default 500) from BATON_SIM_FIRST (default 1). `./check sim --seeds 10000`, `--seed 42`.
+// The swarm: BATON_SIM_SEEDS seeds (default 500) from BATON_SIM_FIRST (default 1), or BATON_SIM_SEED alone.
+// `./check sim --seeds 10000`, `./check sim --seed 42`.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -15,6 +16,16 @@ namespace {
 std::uint64_t setting(const char* name, std::uint64_t fallback) {
   const char* text = std::getenv(name);
   return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
+}
+
+// To whoever watches, and to ./check, which shows it beside ctest's summary.
+void report(const char* line) {
+  std::printf("%s\n", line);
+  const char* path = std::getenv("BATON_CHECK_VERDICTS");
+  std::FILE* file = path == nullptr ? nullptr : std::fopen(path, "a");
+  if (file == nullptr) return;
+  std::fprintf(file, "%s\n", line);
+  std::fclose(file);
 }
 
 std::string joined(const SimVerdict& verdict) {
@@ -41,8 +52,9 @@ TEST(ClusterSim, ASeedDecidesEveryEvent) {
 }
 
 TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
-  const std::uint64_t first = setting("BATON_SIM_FIRST", 1);
-  const std::uint64_t seeds = setting("BATON_SIM_SEEDS", 500);
+  const std::uint64_t only = setting("BATON_SIM_SEED", 0);
+  const std::uint64_t first = only != 0 ? only : setting("BATON_SIM_FIRST", 1);
+  const std::uint64_t seeds = only != 0 ? 1 : setting("BATON_SIM_SEEDS", 500);
   SimVerdict total;
   std::uint64_t failing = 0;
   const auto started = std::chrono::steady_clock::now();
@@ -61,15 +73,17 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
     total.virtual_seconds += verdict.virtual_seconds;
   }
   const double minutes = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() / 60;
-  std::printf(
-      "sim: seeds=%llu failing=%llu jobs=%llu finished=%llu typed_errors=%llu transferred=%llu tokens=%llu faults=%llu "
-      "late_bytes=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f\n",
+  char line[512];
+  std::snprintf(
+      line, sizeof line, "sim: seeds=%llu failing=%llu jobs=%llu finished=%llu typed_errors=%llu transferred=%llu tokens=%llu faults=%llu "
+      "late_bytes=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
       static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(failing), static_cast<unsigned long long>(total.jobs),
       static_cast<unsigned long long>(total.finished), static_cast<unsigned long long>(total.failed),
       static_cast<unsigned long long>(total.transferred), static_cast<unsigned long long>(total.tokens),
       static_cast<unsigned long long>(total.faults), static_cast<unsigned long long>(total.late_bytes),
       static_cast<unsigned long long>(total.events), total.virtual_seconds, static_cast<double>(seeds) / minutes,
       static_cast<double>(total.faults) / minutes, static_cast<double>(total.events) / minutes / 60);
+  report(line);
   // A swarm in which nothing happened would prove nothing.
   if (seeds >= 100) {
     EXPECT_GT(total.transferred, seeds);
