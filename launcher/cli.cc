@@ -26,6 +26,8 @@ struct Parsed {
   SubmitOptions submit;
   ModelFetchOptions fetch;
   VersionOptions version;
+  BenchEngineOptions bench_engine;
+  BenchTransportOptions bench_transport;
   ProcessOptions process;
   std::function<int()> command;
 };
@@ -104,6 +106,19 @@ void add_job_commands(CLI::App& app, Parsed& p) {
   cancel->add_flag("--json", p.cancel.json, "One JSON object");
 }
 
+void add_bench_commands(CLI::App& app, Parsed& p) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure this machine, beside its own limits");
+  bench->require_subcommand(1);
+  CLI::App* engine = add(*bench, p, "engine", "Prefill and decode tokens per second of the CPU engine",
+                         "Example:\n  baton bench engine --threads 1,2", [&p] { return run_bench_engine(p.bench_engine); });
+  engine->add_option("--model", p.bench_engine.model, "A .gguf file or its folder; default: smollm2 of `baton model fetch`")->type_name("PATH");
+  engine->add_flag("--reference", p.bench_engine.reference, "Numerics `reference` instead of `invariant`");
+  engine->add_option("--threads", p.bench_engine.threads, "Kernel threads, one run each; default 1,2")->type_name("N,…")->delimiter(',')->check(CLI::Range(1u, 256u));
+  CLI::App* transport = add(*bench, p, "transport", "Rate at which KV-sized pieces move over UCX, beside memcpy",
+                            "Example:\n  baton bench transport", [&p] { return run_bench_transport(p.bench_transport); });
+  transport->add_option("--interface", p.bench_transport.interface_name, "Network interface for TCP")->capture_default_str()->type_name("NAME");
+}
+
 void add_other_commands(CLI::App& app, Parsed& p) {
   CLI::App* validate = add(app, p, "validate", "Show everything that is wrong with a topology file, at once",
                            "Example:\n  baton validate examples/laptop.yaml --set kv_cache.memory=1GiB\nExit status: 3 if there are errors.",
@@ -157,6 +172,7 @@ int run_cli(int argc, const char* const* argv) {
     Parsed parsed;
     add_cluster_commands(app, parsed);
     add_job_commands(app, parsed);
+    add_bench_commands(app, parsed);
     add_other_commands(app, parsed);
     if (is_unknown_command(app, argc, argv)) return kBadUsage;
     try {

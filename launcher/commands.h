@@ -78,6 +78,18 @@ struct VersionOptions {
 };
 int run_version(const VersionOptions& options);
 
+struct BenchEngineOptions {
+  std::string model;  // empty: the one that `baton model fetch smollm2` gets
+  bool reference = false;
+  std::vector<std::uint32_t> threads;  // empty: 1 and 2
+};
+int run_bench_engine(const BenchEngineOptions& options);
+
+struct BenchTransportOptions {
+  std::string interface_name = "lo";
+};
+int run_bench_transport(const BenchTransportOptions& options);
+
 // A process of a cluster; started by `baton up`, or by hand with the same file.
 struct ProcessOptions {
   std::string topology;
