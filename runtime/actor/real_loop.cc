@@ -149,12 +149,13 @@ class RealLoop::Impl {
   // The descriptors are ZeroMQ's: they are released, never closed, by Asio. async_wait arms the edge anew each time, so a
   // descriptor that stayed readable fires again.
   struct Watched {
+    Watched(asio::io_context& context, std::uint64_t number) : descriptor(context), serial(number) {}
     asio::posix::stream_descriptor descriptor;
     std::uint64_t serial;  // numbers come again: a late completion of an earlier tenant is not ours
   };
   void watch(int descriptor, bool on) {
     if (on) {
-      Watched& watched = watched_.try_emplace(descriptor, asio::posix::stream_descriptor(context_), ++serial_).first->second;
+      Watched& watched = watched_.try_emplace(descriptor, context_, ++serial_).first->second;
       error_code error;
       watched.descriptor.assign(descriptor, error);
       CHECK(!error, "a ZeroMQ descriptor cannot be watched: " + error.message());
@@ -256,7 +257,11 @@ Result<std::unique_ptr<RealLoop>> RealLoop::open(const RealLoopOptions& options)
   zmq.high_water = options.high_water;
   Result<std::unique_ptr<ZmqChannel>> channel = ZmqChannel::open(zmq);
   if (!channel) return tl::unexpected<Error>(channel.error());
-  return std::unique_ptr<RealLoop>(new RealLoop(std::make_unique<Impl>(options, std::move(*channel))));
+  try {
+    return std::unique_ptr<RealLoop>(new RealLoop(std::make_unique<Impl>(options, std::move(*channel))));
+  } catch (const boost::system::system_error& error) {
+    return fail(ErrorCode::kIo, std::string("the loop's descriptors: ") + error.what());
+  }
 }
 
 RealLoop::RealLoop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
