@@ -108,20 +108,23 @@ class Bench {
 };
 
 Result<void> bench_threads(const EngineBenchOptions& options, std::uint32_t threads) {
-  auto engine = make_cpu_engine(
-      {.model_path = options.model_path, .numerics = options.numerics, .threads = threads, .scalar_kernels = options.scalar_kernels});
+  auto engine = make_cpu_engine({.model_path = options.model_path,
+                                 .numerics = options.numerics,
+                                 .threads = threads,
+                                 .scalar_kernels = options.scalar_kernels});
   if (!engine) return tl::unexpected<Error>(engine.error());
   Bench bench(**engine, options);
   RETURN_IF_ERROR(bench.attach());
   const double bandwidth = read_bandwidth(threads);
   std::error_code ignored;
   const double gigabytes = static_cast<double>(std::filesystem::file_size(options.model_path, ignored)) / 1e9;
-  std::printf("threads %u: read bandwidth %.1f GB/s = %.0f steps/s of the whole file at most\n", threads, bandwidth, bandwidth / gigabytes);
+  std::printf("threads %u: read bandwidth %.1f GB/s = %.0f steps/s of the whole file at most\n", threads, bandwidth,
+              bandwidth / gigabytes);
   std::printf("threads %u: prefill %u tokens %.0f tok/s\n", threads, options.prefill_tokens, bench.prefill());
   for (const std::uint32_t batch : {1u, 8u}) {
     const double rate = bench.decode(batch);
-    std::printf("threads %u: decode batch %u after %u tokens %.1f tok/s = %.2f of the bandwidth's limit\n", threads, batch, options.prefill_tokens, rate,
-                rate / batch * gigabytes / bandwidth);
+    std::printf("threads %u: decode batch %u after %u tokens %.1f tok/s = %.2f of the bandwidth's limit\n", threads, batch,
+                options.prefill_tokens, rate, rate / batch * gigabytes / bandwidth);
   }
   std::fflush(stdout);
   return {};

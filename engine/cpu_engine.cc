@@ -31,7 +31,8 @@ Result<void> check_options(const CpuEngineOptions& options) {
     return fail(ErrorCode::kInvalidArgument, "block_tokens must be between 1 and 1024, not " + std::to_string(options.block_tokens));
   if (options.threads < 1 || options.threads > 1024)
     return fail(ErrorCode::kInvalidArgument, "threads must be between 1 and 1024, not " + std::to_string(options.threads));
-  if (options.kv_dtype == DType::kU64) return fail(ErrorCode::kInvalidArgument, "the CPU engine keeps KV as float32, float16 or bfloat16");
+  if (options.kv_dtype == DType::kU64)
+    return fail(ErrorCode::kInvalidArgument, "the CPU engine keeps KV as float32, float16 or bfloat16");
   return {};
 }
 
@@ -46,14 +47,16 @@ Result<std::unique_ptr<CpuEngine>> make_cpu_engine(const CpuEngineOptions& optio
   if (!model) return tl::unexpected<Error>(model.error());
   const std::uint32_t context = (*model)->info().context_length;
   if (options.max_model_len > context)
-    return fail(ErrorCode::kInvalidArgument, "max_model_len " + std::to_string(options.max_model_len) + " is more than the model's context length " +
-                                                 std::to_string(context));
+    return fail(ErrorCode::kInvalidArgument, "max_model_len " + std::to_string(options.max_model_len) +
+                                                 " is more than the model's context length " + std::to_string(context));
   engine->adopt_model(options, std::move(*model));
   return engine;
 }
 
 CpuEngine::CpuEngine(const CpuEngineOptions& options, const cpu::Ops& ops)
-    : threads_(options.threads, options.first_cpu), backend_(ops, threads_, options.numerics), samplers_(options.threads, Sampler(ops)) {}
+    : threads_(options.threads, options.first_cpu),
+      backend_(ops, threads_, options.numerics),
+      samplers_(options.threads, Sampler(ops)) {}
 
 void CpuEngine::adopt_model(const CpuEngineOptions& options, std::unique_ptr<Model> model) {
   model_ = std::move(model);
@@ -87,7 +90,8 @@ Result<void> CpuEngine::attach_pool(std::span<std::byte> pool) {
 StepResult CpuEngine::step(const BatchPlan& plan) {
   CHECK(pool_blocks_ > 0, "attach_pool() comes before step()");
   StepResult result{.step = plan.step, .sequences = {}};
-  for (const SequencePlan& sequence : plan.sequences) result.sequences.push_back({.sequence = sequence.sequence, .digests = {}, .error = {}});
+  for (const SequencePlan& sequence : plan.sequences)
+    result.sequences.push_back({.sequence = sequence.sequence, .digests = {}, .error = {}});
   if (plan.sequences.empty()) return result;
   gather(plan);
   const cpu::PagedRows paged{.positions = positions_, .blocks = blocks_, .geometry = info_.geometry, .pool = pool_.data()};
@@ -109,8 +113,9 @@ void CpuEngine::gather(const BatchPlan& plan) {
     CHECK(info_.geometry.blocks_for(end) <= sequence.blocks.size(), "positions past the block table");
     for (const BlockId block : sequence.blocks) CHECK(block < pool_blocks_, "block outside the pool");
     for (std::uint32_t i = 0; i < sequence.tokens.size(); ++i) {
-      CHECK(sequence.tokens[i] >= 0 && static_cast<std::uint32_t>(sequence.tokens[i]) < info_.vocab_size, "token outside the vocabulary");
-      tokens_.push_back(sequence.tokens[i]);
+      const TokenId token = sequence.tokens[i];
+      CHECK(token >= 0 && static_cast<std::uint32_t>(token) < info_.vocab_size, "token outside the vocabulary");
+      tokens_.push_back(token);
       positions_.push_back(sequence.first_position + i);
       blocks_.emplace_back(sequence.blocks);
     }
@@ -145,8 +150,8 @@ void CpuEngine::digest(const BatchPlan& plan, StepResult& result) {
   for (std::size_t index = 0; index < plan.sequences.size(); ++index) {
     const SequencePlan& sequence = plan.sequences[index];
     const auto end = sequence.first_position + static_cast<std::uint32_t>(sequence.tokens.size());
-    CHECK(sequence.digest_begin >= sequence.digest_end || sequence.digest_end <= geometry.blocks_for(end), "digest of a block not yet written");
     const std::uint32_t count = sequence.digest_end > sequence.digest_begin ? sequence.digest_end - sequence.digest_begin : 0;
+    CHECK(count == 0 || sequence.digest_end <= geometry.blocks_for(end), "digest of a block not yet written");
     std::vector<std::uint64_t>& digests = result.sequences[index].digests;
     digests.resize(count);
     threads_.parallel_for(count, 1, [&](std::uint32_t from, std::uint32_t to, std::uint32_t) {

@@ -124,7 +124,8 @@ class Loader {
     h.context_length = require("context_length", 1, 1u << 23);
     if (error_) return tl::unexpected<Error>(*error_);
     h.head_dim = optional("attention.key_length", h.width / h.heads, 16, 1024);
-    if (optional("attention.value_length", h.head_dim, 16, 1024) != h.head_dim) refuse("values as long as keys", "attention.value_length");
+    if (optional("attention.value_length", h.head_dim, 16, 1024) != h.head_dim)
+      refuse("values as long as keys", "attention.value_length");
     h.rotary = optional("rope.dimension_count", h.head_dim, 8, h.head_dim);
     h.norm_epsilon = static_cast<float>(file_.get_float(key("attention.layer_norm_rms_epsilon")).value_or(0));
     h.rope_base = file_.get_float(key("rope.freq_base")).value_or(10000);
@@ -133,7 +134,7 @@ class Loader {
     if (h.heads % h.kv_heads != 0) refuse("a divisor of attention.head_count", "attention.head_count_kv");
     if (h.head_dim % 16 != 0) refuse("a multiple of 16", "attention.key_length");
     if (h.rotary % 8 != 0) refuse("a multiple of 8", "rope.dimension_count");
-    if (file_.get_uint(key("expert_count")).value_or(0) != 0) refuse("no experts (mixture-of-experts is another architecture)", "expert_count");
+    if (file_.get_uint(key("expert_count")).value_or(0) != 0) refuse("no experts", "expert_count");
     rope_scaling(h);
     if (error_) return tl::unexpected<Error>(*error_);
     return h;
@@ -145,16 +146,15 @@ class Loader {
     if (!embedding) return tl::unexpected<Error>(embedding.error());
     const std::uint32_t vocab = (*embedding)->view.rows;
     weights.embedding = matrix("token_embd.weight", vocab, h.width);
-    if (const auto stated = file_.get_uint(key("vocab_size")); stated && *stated != vocab) refuse("the rows of token_embd.weight", "vocab_size");
+    if (file_.get_uint(key("vocab_size")).value_or(vocab) != vocab) refuse("the rows of token_embd.weight", "vocab_size");
     for (std::uint32_t i = 0; i < h.layers && !error_; ++i) weights.layers.push_back(layer("blk." + std::to_string(i) + ".", h));
     weights.output_norm = vector("output_norm.weight", h.width);
     weights.output = has("output.weight") ? matrix("output.weight", vocab, h.width) : weights.embedding;
     if (has("rope_freqs.weight")) weights.frequency_factors = vector("rope_freqs.weight", h.rotary / 2);
     for (const float factor : weights.frequency_factors)
-      if (!(factor > 0) && !error_) error_ = Error{ErrorCode::kCorrupt, file_.path() + ": rope_freqs.weight: factors must be positive"};
+      if (!(factor > 0)) refuse_tensor("rope_freqs.weight", "factors must be positive");
     for (const GgufTensor& tensor : file_.tensors())
-      if (!used_.contains(tensor.name) && !error_)
-        error_ = Error{ErrorCode::kIncompatible, file_.path() + ": tensor '" + tensor.name + "' is not part of the llama decoder; refusing to ignore it"};
+      if (!used_.contains(tensor.name)) refuse_tensor(tensor.name, "is not part of the llama decoder; refusing to ignore it");
     if (error_) return tl::unexpected<Error>(*error_);
     return weights;
   }
@@ -162,21 +162,24 @@ class Loader {
  private:
   std::string key(const char* name) const { return std::string("llama.") + name; }
 
-  void refuse(const char* expected, const char* name) {
+  void refuse(const std::string& expected, const char* name) {
     if (!error_) error_ = Error{ErrorCode::kIncompatible, file_.path() + ": metadata '" + key(name) + "': expected " + expected};
+  }
+  void refuse_tensor(const std::string& name, const std::string& why) {
+    if (!error_) error_ = Error{ErrorCode::kIncompatible, file_.path() + ": tensor '" + name + "': " + why};
   }
   std::uint32_t require(const char* name, std::uint64_t least, std::uint64_t most) {
     const auto value = file_.get_uint(key(name));
     if (!value || *value < least || *value > most) {
       const std::string range = "an integer between " + std::to_string(least) + " and " + std::to_string(most);
-      refuse((range + (value ? ", found " + std::to_string(*value) : ", found none")).c_str(), name);
+      refuse(range + (value ? ", found " + std::to_string(*value) : ", found none"), name);
       return static_cast<std::uint32_t>(least);
     }
     return static_cast<std::uint32_t>(*value);
   }
   std::uint32_t optional(const char* name, std::uint32_t otherwise, std::uint64_t least, std::uint64_t most) {
     if (file_.get_uint(key(name))) return require(name, least, most);
-    if (otherwise < least || otherwise > most) refuse(("a value of at least " + std::to_string(least)).c_str(), name);
+    if (otherwise < least || otherwise > most) refuse("a value of at least " + std::to_string(least), name);
     return otherwise;
   }
   void rope_scaling(Hyperparameters& h) {
@@ -185,12 +188,13 @@ class Loader {
       h.rope_factor = file_.get_float(key("rope.scaling.factor")).value_or(1);
       if (!(h.rope_factor >= 1)) refuse("a factor of at least 1", "rope.scaling.factor");
     } else if (type != "none") {
-      refuse(("'none' or 'linear' (llama3 scaling comes as the tensor rope_freqs.weight), found '" + type + "'").c_str(), "rope.scaling.type");
+      refuse("'none' or 'linear' (llama3 scaling comes as the tensor rope_freqs.weight), found '" + type + "'", "rope.scaling.type");
     }
   }
 
   bool has(const std::string& name) const {
-    return std::any_of(file_.tensors().begin(), file_.tensors().end(), [&](const GgufTensor& tensor) { return tensor.name == name; });
+    const auto tensors = file_.tensors();
+    return std::any_of(tensors.begin(), tensors.end(), [&](const GgufTensor& tensor) { return tensor.name == name; });
   }
   WeightView matrix(const std::string& name, std::uint32_t rows, std::uint32_t columns) {
     if (error_) return {};
@@ -201,9 +205,13 @@ class Loader {
       return {};
     }
     const WeightView& view = (*tensor)->view;
+    if (view.type == WeightType::kF32 && reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) != 0) {
+      refuse_tensor(name, "float32 data at an odd address");
+      return {};
+    }
     if (view.rows == rows && view.columns == columns) return view;
-    error_ = Error{ErrorCode::kIncompatible, file_.path() + ": tensor '" + name + "': expected " + std::to_string(rows) + " rows of " +
-                                                 std::to_string(columns) + ", found " + std::to_string(view.rows) + " of " + std::to_string(view.columns)};
+    refuse_tensor(name, "expected " + std::to_string(rows) + " rows of " + std::to_string(columns) + ", found " +
+                            std::to_string(view.rows) + " of " + std::to_string(view.columns));
     return {};
   }
   std::vector<float> vector(const std::string& name, std::uint32_t length) {
@@ -270,7 +278,8 @@ Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::B
                  .context_length = shape->context_length,
                  .stop_tokens = stop_tokens_of(*file, weights->embedding.rows)};
   std::vector<double> frequencies = rotary_frequencies(*shape, weights->frequency_factors);
-  return std::make_unique<LlamaModel>(std::move(file), backend, *shape, std::move(*weights), std::move(info), std::move(frequencies));
+  return std::make_unique<LlamaModel>(std::move(file), backend, *shape, std::move(*weights), std::move(info),
+                                      std::move(frequencies));
 }
 
 }  // namespace baton

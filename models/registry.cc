@@ -27,7 +27,8 @@ Result<std::unique_ptr<Model>> load_model(std::unique_ptr<GgufFile> file, cpu::B
     if (architecture == family.architecture) return family.load(std::move(file), backend);
     known += known.empty() ? family.architecture : std::string(", ") + family.architecture;
   }
-  return fail(ErrorCode::kIncompatible, file->path() + ": architecture '" + architecture + "' is not supported; supported: " + known);
+  return fail(ErrorCode::kIncompatible,
+              file->path() + ": architecture '" + architecture + "' is not supported; supported: " + known);
 }
 
 }  // namespace baton

@@ -11,7 +11,8 @@ namespace baton::cpu {
 namespace {
 
 template <class Lanes>
-inline void dot_four_rows(const float* const (&rows)[kFloatRows], const float* x, std::uint32_t columns, float (&sums)[kFloatRows]) {
+inline void dot_four_rows(const float* const (&rows)[kFloatRows], const float* x, std::uint32_t columns,
+                          float (&sums)[kFloatRows]) {
   Lanes low[kFloatRows];
   Lanes high[kFloatRows];
   for (std::uint32_t r = 0; r < kFloatRows; ++r) low[r] = high[r] = Lanes::broadcast(0.0F);

@@ -91,7 +91,7 @@ class ProjectionTiles {
   void floats(const Projection& projection, std::uint32_t row_begin, std::uint32_t row_end, std::uint32_t thread) const {
     const WeightView& weights = projection.weights;
     const bool stored_as_float = weights.type == WeightType::kF32;
-    float* scratch = stored_as_float ? nullptr : backend_.scratch(thread, std::size_t{kFloatRows} * weights.columns);
+    float* scratch = backend_.scratch(thread, std::size_t{kFloatRows} * weights.columns);
     for (std::uint32_t row = row_begin; row < row_end; row += kFloatRows) {
       DotRows dot{.count = std::min(kFloatRows, row_end - row),
                   .columns = weights.columns,
@@ -101,8 +101,9 @@ class ProjectionTiles {
                   .out_stride = weights.rows};
       for (std::uint32_t i = 0; i < dot.count; ++i) {
         const std::byte* raw = weights.row(row + i);
-        dot.rows[i] = stored_as_float ? reinterpret_cast<const float*>(raw) : scratch + std::size_t{i} * weights.columns;
-        if (!stored_as_float) backend_.ops.dequantize_row(raw, weights.type, weights.columns, scratch + std::size_t{i} * weights.columns);
+        float* widened = scratch + std::size_t{i} * weights.columns;
+        if (!stored_as_float) backend_.ops.dequantize_row(raw, weights.type, weights.columns, widened);
+        dot.rows[i] = stored_as_float ? reinterpret_cast<const float*>(raw) : widened;
       }
       backend_.ops.dot_rows(dot);
     }
@@ -142,7 +143,8 @@ void rms_norm(Backend& backend, const Activations& x, std::span<const float> gai
   y.reshape(x.rows(), x.columns());
   y.prepare_quantized(backend);
   backend.threads.parallel_for(x.rows(), backend.grain(x.rows()), [&](std::uint32_t begin, std::uint32_t end, std::uint32_t) {
-    for (std::uint32_t row = begin; row < end; ++row) backend.ops.rms_norm(x.row(row), gain.data(), x.columns(), epsilon, y.row(row));
+    for (std::uint32_t row = begin; row < end; ++row)
+      backend.ops.rms_norm(x.row(row), gain.data(), x.columns(), epsilon, y.row(row));
     y.quantize(backend, begin, end);
   });
 }
@@ -164,7 +166,8 @@ void rope(Backend& backend, const RotaryTable& table, std::uint32_t head_dim, Ac
   backend.threads.parallel_for(q.rows(), backend.grain(q.rows()), [&](std::uint32_t begin, std::uint32_t end, std::uint32_t) {
     for (std::uint32_t row = begin; row < end; ++row)
       for (Activations* heads : {&q, &k})
-        backend.ops.rope(heads->row(row), heads->columns() / head_dim, head_dim, table.rotary(), table.cosines(row), table.sines(row));
+        backend.ops.rope(heads->row(row), heads->columns() / head_dim, head_dim, table.rotary(), table.cosines(row),
+                         table.sines(row));
   });
 }
 

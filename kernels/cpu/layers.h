@@ -21,7 +21,8 @@ namespace baton::cpu {
 // Which kernels, on which threads, how exactly. Owns one scratch buffer per thread; borrows the rest.
 class Backend {
  public:
-  Backend(const Ops& table, ThreadPool& pool, Numerics mode) : ops(table), threads(pool), numerics(mode), scratch_(pool.threads()) {}
+  Backend(const Ops& table, ThreadPool& pool, Numerics mode)
+      : ops(table), threads(pool), numerics(mode), scratch_(pool.threads()) {}
 
   const Ops& ops;
   ThreadPool& threads;

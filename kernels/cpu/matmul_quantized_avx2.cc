@@ -32,8 +32,12 @@ inline Scales load_scales(const std::byte* const (&rows)[8], std::size_t offset)
   return scales;
 }
 
-inline __m256i add_pairs(__m256i a, __m256i b) { return _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)); }
-inline __m256i add_quads(__m256i a, __m256i b) { return _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b)); }
+inline __m256i add_pairs(__m256i a, __m256i b) {
+  return _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+}
+inline __m256i add_quads(__m256i a, __m256i b) {
+  return _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+}
 
 inline __m256i add_halves(__m256i a, __m256i b) {
   return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
@@ -41,7 +45,9 @@ inline __m256i add_halves(__m256i a, __m256i b) {
 
 // Lane r of the result is the sum of the lanes of s[r].
 inline __m256i sum_each(const __m256i (&s)[8]) {
-  return add_halves(add_quads(add_pairs(s[0], s[1]), add_pairs(s[2], s[3])), add_quads(add_pairs(s[4], s[5]), add_pairs(s[6], s[7])));
+  const __m256i low = add_quads(add_pairs(s[0], s[1]), add_pairs(s[2], s[3]));
+  const __m256i high = add_quads(add_pairs(s[4], s[5]), add_pairs(s[6], s[7]));
+  return add_halves(low, high);
 }
 
 // Asks for the same block of the next eight rows: eight short streams are more than the hardware follows by itself.
@@ -104,7 +110,8 @@ inline void block_dots(const Tile& weights, const std::int16_t* values, __m256i 
         const __m256i low = weights[half * 4 + pair * 2 + i][0];
         const __m256i high = weights[half * 4 + pair * 2 + i][1];
         for (int t = 0; t < kTokens; ++t)
-          s[t][i] = _mm256_add_epi32(_mm256_madd_epi16(load_values(values + t * 32), low), _mm256_madd_epi16(load_values(values + t * 32 + 16), high));
+          s[t][i] = _mm256_add_epi32(_mm256_madd_epi16(load_values(values + t * 32), low),
+                                     _mm256_madd_epi16(load_values(values + t * 32 + 16), high));
       }
       for (int t = 0; t < kTokens; ++t) pairs[t][pair] = add_pairs(s[t][0], s[t][1]);
     }
@@ -117,13 +124,13 @@ template <WeightType kType, int kTokens>
 inline void add_block(const Tile& weights, const Scales& scales, const MatmulQuantized& a, std::size_t at, float* totals) {
   __m256i dots[kTokens];
   block_dots<kTokens>(weights, a.values + at * kQuantBlock, dots);
-  for (int t = 0; t < kTokens; ++t)
-    _mm256_store_ps(totals + t * 8, accumulate<kType>(dots[t], scales, a.scales[at + t], a.sums[at + t], _mm256_load_ps(totals + t * 8)));
+  for (int t = 0; t < kTokens; ++t, totals += 8)
+    _mm256_store_ps(totals, accumulate<kType>(dots[t], scales, a.scales[at + t], a.sums[at + t], _mm256_load_ps(totals)));
 }
 
 template <WeightType kType>
-void token_tile(const MatmulQuantized& a, const std::byte* const (&rows)[8], std::uint32_t count, std::uint32_t first, std::uint32_t tokens,
-                float* out) {
+void token_tile(const MatmulQuantized& a, const std::byte* const (&rows)[8], std::uint32_t count, std::uint32_t first,
+                std::uint32_t tokens, float* out) {
   alignas(32) Tile weights;
   alignas(32) float totals[kTokenTile * 8];
   for (std::uint32_t t = 0; t < tokens; ++t) _mm256_store_ps(totals + t * 8, _mm256_setzero_ps());

@@ -92,7 +92,7 @@ struct Ops {
 };
 
 const Ops& scalar_ops();
-// Null where the CPU, or the machine this was compiled for, lacks AVX2, FMA or F16C.
+// Null where the CPU lacks AVX2, FMA or F16C.
 const Ops* avx2_ops();
 // The best of the above, chosen once by what the CPU reports.
 const Ops& best_ops();

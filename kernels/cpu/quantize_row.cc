@@ -15,7 +15,7 @@ std::int32_t round_to_int(float x) {
 }  // namespace
 
 void quantize_row(const float* x, std::uint32_t n, std::uint32_t tokens, std::int16_t* values, float* scales, float* sums) {
-  for (std::uint32_t begin = 0; begin < n; begin += kQuantBlock, values += std::size_t{tokens} * kQuantBlock, scales += tokens, sums += tokens) {
+  for (std::uint32_t begin = 0; begin < n; begin += kQuantBlock) {
     std::uint32_t largest = 0;
     for (std::uint32_t i = begin; i < begin + kQuantBlock; ++i) {
       const std::uint32_t magnitude = bits_of(x[i]) & 0x7fffffffu;
@@ -30,6 +30,9 @@ void quantize_row(const float* x, std::uint32_t n, std::uint32_t tokens, std::in
     }
     *scales = scale.scale;
     *sums = scale.scale * static_cast<float>(sum);
+    values += std::size_t{tokens} * kQuantBlock;
+    scales += tokens;
+    sums += tokens;
   }
 }
 

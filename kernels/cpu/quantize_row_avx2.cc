@@ -28,7 +28,7 @@ inline std::int32_t sum_lanes(__m256i lanes) {
 }  // namespace
 
 void quantize_row(const float* x, std::uint32_t n, std::uint32_t tokens, std::int16_t* values, float* scales, float* sums) {
-  for (std::uint32_t begin = 0; begin < n; begin += kQuantBlock, values += std::size_t{tokens} * kQuantBlock, scales += tokens, sums += tokens) {
+  for (std::uint32_t begin = 0; begin < n; begin += kQuantBlock) {
     const __m256 parts[4] = {_mm256_loadu_ps(x + begin), _mm256_loadu_ps(x + begin + 8), _mm256_loadu_ps(x + begin + 16),
                              _mm256_loadu_ps(x + begin + 24)};
     const BlockScale scale = block_scale(largest_magnitude(parts));
@@ -48,6 +48,9 @@ void quantize_row(const float* x, std::uint32_t n, std::uint32_t tokens, std::in
         _mm256_add_epi32(_mm256_add_epi32(integers[0], integers[1]), _mm256_add_epi32(integers[2], integers[3]));
     *scales = scale.scale;
     *sums = scale.scale * static_cast<float>(sum_lanes(sum));
+    values += std::size_t{tokens} * kQuantBlock;
+    scales += tokens;
+    sums += tokens;
   }
 }
 

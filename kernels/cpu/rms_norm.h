@@ -22,8 +22,10 @@ inline void rms_norm_row(const float* x, const float* gain, std::uint32_t n, flo
   const Lanes factor = Lanes::broadcast(1.0F / __builtin_sqrtf(mean + epsilon));
   std::uint32_t i = 0;
   for (; i + 8 <= n; i += 8) multiply(multiply(Lanes::load(x + i), factor), Lanes::load(gain + i)).store(y + i);
-  if (i < n)
-    store_partial(multiply(multiply(load_partial<Lanes>(x + i, n - i), factor), load_partial<Lanes>(gain + i, n - i)), y + i, n - i);
+  if (i < n) {
+    const Lanes scaled = multiply(load_partial<Lanes>(x + i, n - i), factor);
+    store_partial(multiply(scaled, load_partial<Lanes>(gain + i, n - i)), y + i, n - i);
+  }
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace baton::cpu {
 namespace {
 
 template <class Lanes>
-inline void rope_heads(float* heads, std::uint32_t count, std::uint32_t head_dim, std::uint32_t rotary, const float* c, const float* s) {
+inline void rope_heads(float* heads, std::uint32_t count, std::uint32_t head_dim, std::uint32_t rotary, const float* c,
+                       const float* s) {
   for (std::uint32_t head = 0; head < count; ++head) {
     float* x = heads + static_cast<std::size_t>(head) * head_dim;
     for (std::uint32_t i = 0; i < rotary; i += 8) {
