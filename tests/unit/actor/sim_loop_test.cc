@@ -125,6 +125,21 @@ TEST_F(SimLoop, ARestartIsANewLifeAndTheOldOneGoesDown) {
   EXPECT_EQ(at("b").recorder.texts.back(), "three");
 }
 
+// The client has nothing to say, so nothing but its keepalive tells the server where it can be answered.
+TEST_F(SimLoop, AClientThatOnlyListensIsHeardAgainAfterItsConnectionBroke) {
+  add("client", false);
+  add("server");
+  send("client", "server", "hello");
+  world.run_for(1s);
+  ASSERT_EQ(at("server").recorder.texts.size(), 1u);
+  const ActorRef client = at("server").recorder.senders[0];
+  world.network().reset(node_id("client"));
+  at("server").act([client](Outbox& out) { out.send(client, Text{"answer"}); });
+  world.run_for(5s);
+  EXPECT_EQ(at("client").recorder.texts, std::vector<std::string>{"answer"});
+  EXPECT_TRUE(at("server").recorder.downs.empty());
+}
+
 TEST_F(SimLoop, APausedProcessIsLateButLosesNothing) {
   add("a");
   add("b");
