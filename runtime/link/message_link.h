@@ -3,8 +3,8 @@
 // receiver says where the bytes go, and a force-close after which nothing moves. UCX, the in-process hub and the simulated
 // fabric each implement it, so that one set of transfer rules serves all three.
 //
-// One thread at a time. Events may come from inside send() only for other operations than the one being sent; they never
-// come from inside force_close(). Endpoint ids are never reused. Bounded by what the owner connects, sends and accepts.
+// One thread at a time. From inside send() and force_close() only on_sent() and on_received() may come, for other operations
+// than the one being sent; from inside an event only send() may be called. Endpoint ids are never reused. Bounded by what the owner connects, sends and accepts.
 #pragma once
 
 #include <array>

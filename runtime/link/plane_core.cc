@@ -59,10 +59,7 @@ void PlaneCore::abandon(const TransferId& transfer) {
 }
 
 void PlaneCore::pump() {
-  for (const EndpointId endpoint : std::exchange(unwelcome_, {})) {
-    incoming_.erase(endpoint);
-    link_->force_close(endpoint);
-  }
+  close_noted();
   for (auto& [peer, outgoing] : outgoing_)
     if (outgoing.connected) pump(peer, outgoing);
 }
@@ -97,7 +94,7 @@ void PlaneCore::check_timers() {
 }
 
 Time PlaneCore::next_due() {
-  if (!unwelcome_.empty()) return now_;
+  if (!unwelcome_.empty() || !misrouted_.empty()) return now_;
   return std::min({receiver_->table().next_due(), abandoned_.next(), bereaved_.next()});
 }
 

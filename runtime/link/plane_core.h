@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/actor/timers.h"
@@ -108,6 +109,7 @@ class PlaneCore final : public MessageEvents {
   void dialled(const PeerKey& peer);
   void hang_up(Outgoing& outgoing);
   void outgoing_broke(const PeerKey& peer, const std::string& reason, bool was_connected);
+  void close_noted();
   void incoming_broke(EndpointId endpoint, const std::string& reason);
   void tear_down_carriers(const TransferId& stuck);
   void tear_down_readers(const TransferId& abandoned);
@@ -128,8 +130,10 @@ class PlaneCore final : public MessageEvents {
   std::map<EndpointId, PeerKey> dialled_;  // live outgoing endpoints
   std::map<EndpointId, Incoming> incoming_;
   std::map<std::uint64_t, Receiving> receiving_;
-  std::vector<EndpointId> unwelcome_;  // to be closed outside of events
-  Timers<PeerKey> bereaved_;           // peers whose connection broke: their transfers end unless they dial again
+  // Connections to be closed, outside of the link's events: bad callers, and ours that go by a transport not allowed.
+  std::vector<EndpointId> unwelcome_;
+  std::vector<std::pair<EndpointId, std::string>> misrouted_;
+  Timers<PeerKey> bereaved_;  // peers whose connection broke: their transfers end unless they dial again
   std::map<PeerKey, std::string> bereaved_reasons_;
   Timers<TransferId> abandoned_;  // transfers whose posted sends have until then
   std::map<PeerKey, std::string> transports_;

@@ -35,8 +35,8 @@ void PlaneCore::dialled(const PeerKey& peer) {
   const std::string name = link_->transport(outgoing.endpoint);
   const std::vector<std::string>& allowed = options_.transports;
   if (name != "unknown" && !allowed.empty() && std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
-    hang_up(outgoing);
-    return outgoing_broke(peer, "only transport '" + name + "' reaches this peer, which is not allowed", false);
+    misrouted_.emplace_back(outgoing.endpoint, name);
+    return;
   }
   outgoing.connected = true;
   set_transport(peer, name);
@@ -61,6 +61,20 @@ void PlaneCore::outgoing_broke(const PeerKey& peer, const std::string& reason, b
   if (was_connected && ++outgoing.fruitless < kFruitlessLimit) return dial(peer, outgoing);
   outgoing.fruitless = 0;
   emit(queue_->drop(peer, reason));
+}
+
+void PlaneCore::close_noted() {
+  for (const EndpointId endpoint : std::exchange(unwelcome_, {})) {
+    incoming_.erase(endpoint);
+    link_->force_close(endpoint);
+  }
+  for (const auto& [endpoint, name] : std::exchange(misrouted_, {})) {
+    const auto at = dialled_.find(endpoint);
+    if (at == dialled_.end()) continue;
+    const PeerKey peer = at->second;
+    hang_up(outgoing_.at(peer));
+    outgoing_broke(peer, "only transport '" + name + "' reaches this peer, which is not allowed", false);
+  }
 }
 
 void PlaneCore::incoming_broke(EndpointId endpoint, const std::string& reason) {

@@ -5,15 +5,18 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <ucp/api/ucp.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
-#include <unordered_map>
 #include <utility>
 
 #include "runtime/base/check.h"
@@ -22,7 +25,11 @@
 namespace baton {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr unsigned kMessageId = 1;
+// A force-close waits for nothing of the peer's and takes microseconds; this is for a UCX that does not keep that.
+constexpr auto kCloseLimit = std::chrono::seconds(2);
 
 std::string describe(ucs_status_t status) { return ucs_status_string(status); }
 
@@ -145,71 +152,82 @@ class UcxWorkerImpl final : public UcxWorker {
   std::span<std::byte> pool() const override { return pool_; }
   const std::string& address() const override { return address_; }
   unsigned progress() override;
-  bool arm() override { return accepted_.empty() && broken_.empty() && ucp_worker_arm(worker_) == UCS_OK; }
-  int event_fd() const override { return event_fd_; }
+  bool arm() override;
+  int event_fd() const override { return epoll_fd_; }
   Result<EndpointId> connect(const std::string& address) override;
   Sent send(EndpointId to, std::uint64_t operation, const MessageHeaderBytes& header,
             std::span<const std::byte> payload, std::string& reason) override;
   void force_close(EndpointId endpoint) override;
   std::string transport(EndpointId endpoint) const override;
-  std::size_t endpoints() const override { return by_id_.size() + closing_; }
-  std::size_t operations() const override { return operations_; }
+  std::size_t endpoints() const override { return live_.size() + closing_.size(); }
 
  private:
-  struct Endpoint {
-    UcxWorkerImpl* worker;
-    EndpointId id;
-    ucp_ep_h handle;
-  };
+  struct Endpoint;
   // Lives from posting to the end of one send or receive; UCX keeps a pointer to it and to the header inside.
   struct Operation {
-    UcxWorkerImpl* worker;
+    Endpoint* endpoint;
     std::uint64_t id;
+    bool receiving;
     MessageHeaderBytes header;
+  };
+  // A connection with a UCX worker of its own. Shared memory messages go through a queue in the receiving worker, where a
+  // sender that is killed or stopped while it fills a slot blocks everything behind it; so no two peers share a worker.
+  struct Endpoint {
+    UcxWorkerImpl* owner = nullptr;
+    EndpointId id = 0;
+    ucp_worker_h worker = nullptr;
+    ucp_ep_h handle = nullptr;
+    int event_fd = -1;
+    bool closed = false;  // by UCX, after a force-close
+    Clock::time_point close_limit;
+    std::set<Operation*> operations;
   };
 
   Result<void> start_context(const UcxWorkerOptions& options);
   Result<void> start_pool(std::uint64_t bytes);
-  Result<void> start_worker();
   Result<void> start_listener(const std::string& interface_name);
+  Result<ucp_worker_h> make_worker(int& event_fd);
+  void drop_worker(ucp_worker_h worker, int event_fd);
   Result<EndpointId> make_endpoint(ucp_ep_params_t& params);
   void take_connections();
-  ucs_status_t receive(const void* header, std::size_t header_bytes, void* data, std::size_t bytes, const ucp_am_recv_param_t* param);
+  unsigned finish_closing();
+  void end(Operation* operation, bool ok, const std::string& reason);
+  ucs_status_t receive(Endpoint& from, std::span<const std::byte> header, void* data, std::size_t bytes, bool rendezvous);
 
   static void on_connection(ucp_conn_request_h request, void* self) {
     static_cast<UcxWorkerImpl*>(self)->accepted_.push_back(request);
   }
   static void on_error(void* endpoint, ucp_ep_h, ucs_status_t status) {
     auto* entry = static_cast<Endpoint*>(endpoint);
-    entry->worker->broken_.emplace_back(entry->id, describe(status));
+    entry->owner->broken_.emplace_back(entry->id, describe(status));
   }
-  static ucs_status_t on_am(void* self, const void* header, std::size_t header_bytes, void* data, std::size_t bytes,
-                            const ucp_am_recv_param_t* param) {
-    return static_cast<UcxWorkerImpl*>(self)->receive(header, header_bytes, data, bytes, param);
+  static ucs_status_t on_message(void* endpoint, const void* header, std::size_t header_bytes, void* data, std::size_t bytes,
+                                 const ucp_am_recv_param_t* param) {
+    auto* entry = static_cast<Endpoint*>(endpoint);
+    return entry->owner->receive(*entry, {static_cast<const std::byte*>(header), header_bytes}, data, bytes,
+                                 (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0);
   }
   static void on_sent(void* request, ucs_status_t status, void* operation);
   static void on_received(void* request, ucs_status_t status, std::size_t bytes, void* operation);
-  static void on_closed(void* request, ucs_status_t, void* self) {
-    --static_cast<UcxWorkerImpl*>(self)->closing_;
+  static void on_closed(void* request, ucs_status_t, void* endpoint) {
+    static_cast<Endpoint*>(endpoint)->closed = true;
     ucp_request_free(request);
   }
 
   MessageEvents& events_;
   ucp_context_h context_ = nullptr;
-  ucp_worker_h worker_ = nullptr;
+  ucp_worker_h listening_ = nullptr;  // carries nothing but connection requests
+  int listening_fd_ = -1;
   ucp_listener_h listener_ = nullptr;
   ucp_mem_h memory_ = nullptr;
   std::span<std::byte> pool_;
   std::string address_;
-  int event_fd_ = -1;
+  int epoll_fd_ = -1;  // watches every worker's own descriptor
   EndpointId next_endpoint_ = 1;
-  std::map<EndpointId, std::unique_ptr<Endpoint>> by_id_;
-  std::unordered_map<ucp_ep_h, EndpointId> by_handle_;
-  std::vector<std::unique_ptr<Endpoint>> retired_;  // closed, but UCX may still name them in a late error callback
+  std::map<EndpointId, std::unique_ptr<Endpoint>> live_;
+  std::vector<std::unique_ptr<Endpoint>> closing_;  // closed by force; kept until UCX is done with them
   std::vector<ucp_conn_request_h> accepted_;        // noted in callbacks, handled outside of them
   std::vector<std::pair<EndpointId, std::string>> broken_;
-  std::size_t closing_ = 0;
-  std::size_t operations_ = 0;
 };
 
 // The lanes are ours to choose, not the environment's. cma is never allowed: whoever connects could write the whole process.
@@ -272,24 +290,25 @@ Result<void> UcxWorkerImpl::start_pool(std::uint64_t bytes) {
   return {};
 }
 
-Result<void> UcxWorkerImpl::start_worker() {
+Result<ucp_worker_h> UcxWorkerImpl::make_worker(int& event_fd) {
   ucp_worker_params_t params{};
   params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
-  params.thread_mode = UCS_THREAD_MODE_SERIALIZED;  // made here, used by the data thread
-  if (const ucs_status_t status = ucp_worker_create(context_, &params, &worker_); status != UCS_OK)
-    return ucx_failed("cannot create the worker", status);
-  if (const ucs_status_t status = ucp_worker_get_efd(worker_, &event_fd_); status != UCS_OK)
-    return ucx_failed("no event descriptor", status);
-  ucp_am_handler_param_t handler{};
-  handler.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG |
-                       UCP_AM_HANDLER_PARAM_FIELD_FLAGS;
-  handler.id = kMessageId;
-  handler.cb = on_am;
-  handler.arg = this;
-  handler.flags = UCP_AM_FLAG_WHOLE_MSG;
-  if (const ucs_status_t status = ucp_worker_set_am_recv_handler(worker_, &handler); status != UCS_OK)
-    return ucx_failed("cannot set the message handler", status);
-  return {};
+  params.thread_mode = UCS_THREAD_MODE_SERIALIZED;  // the first is made by the caller of create(), then used by the data thread
+  ucp_worker_h worker = nullptr;
+  if (const ucs_status_t status = ucp_worker_create(context_, &params, &worker); status != UCS_OK)
+    return ucx_failed("cannot create a worker", status);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (ucp_worker_get_efd(worker, &event_fd) != UCS_OK || epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd, &event) != 0) {
+    ucp_worker_destroy(worker);
+    return fail(ErrorCode::kUnavailable, "UCX: no event descriptor");
+  }
+  return worker;
+}
+
+void UcxWorkerImpl::drop_worker(ucp_worker_h worker, int event_fd) {
+  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, event_fd, nullptr);
+  ucp_worker_destroy(worker);
 }
 
 Result<void> UcxWorkerImpl::start_listener(const std::string& interface_name) {
@@ -301,7 +320,10 @@ Result<void> UcxWorkerImpl::start_listener(const std::string& interface_name) {
   params.sockaddr.addrlen = own->size;
   params.conn_handler.cb = on_connection;
   params.conn_handler.arg = this;
-  if (const ucs_status_t status = ucp_listener_create(worker_, &params, &listener_); status != UCS_OK)
+  Result<ucp_worker_h> worker = make_worker(listening_fd_);
+  if (!worker) return tl::unexpected(std::move(worker).error());
+  listening_ = *worker;
+  if (const ucs_status_t status = ucp_listener_create(listening_, &params, &listener_); status != UCS_OK)
     return ucx_failed("cannot listen on " + interface_name, status);
   ucp_listener_attr_t attributes{};
   attributes.field_mask = UCP_LISTENER_ATTR_FIELD_SOCKADDR;
@@ -317,35 +339,50 @@ Result<void> UcxWorkerImpl::start(const UcxWorkerOptions& options) {
   if (Result<SocketAddress> own = address_of_interface(options.interface_name); !own) return tl::unexpected(std::move(own).error());
   RETURN_IF_ERROR(start_context(options));
   RETURN_IF_ERROR(start_pool(options.pool_bytes));
-  RETURN_IF_ERROR(start_worker());
+  epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd_ < 0) return fail(ErrorCode::kIo, "no epoll descriptor: too many open files?");
   return start_listener(options.interface_name);
 }
 
 UcxWorkerImpl::~UcxWorkerImpl() {
-  if (listener_ != nullptr) ucp_listener_destroy(listener_);
-  if (worker_ != nullptr) {
+  if (listening_ != nullptr) {
     take_connections();
-    while (!by_id_.empty()) force_close(by_id_.begin()->first);
-    // Every close ends: it waits for nothing of the peer's. Bounded all the same, since a hang here would hang shutdown.
-    for (int i = 0; i < 1000000 && (closing_ > 0 || operations_ > 0); ++i) ucp_worker_progress(worker_);
-    if (closing_ > 0 || operations_ > 0) log_warn("ucx", "endpoints did not close", {{"closing", closing_}, {"operations", operations_}});
-    ucp_worker_destroy(worker_);
+    while (!live_.empty()) force_close(live_.begin()->first);
+    while (!closing_.empty()) finish_closing();
+    if (listener_ != nullptr) ucp_listener_destroy(listener_);
+    drop_worker(listening_, listening_fd_);
   }
   if (memory_ != nullptr) ucp_mem_unmap(context_, memory_);
   if (context_ != nullptr) ucp_cleanup(context_);
+  if (epoll_fd_ >= 0) ::close(epoll_fd_);
 }
 
 Result<EndpointId> UcxWorkerImpl::make_endpoint(ucp_ep_params_t& params) {
-  auto endpoint = std::make_unique<Endpoint>(Endpoint{this, next_endpoint_++, nullptr});
+  auto endpoint = std::make_unique<Endpoint>();
+  endpoint->owner = this;
+  endpoint->id = next_endpoint_++;
+  Result<ucp_worker_h> worker = make_worker(endpoint->event_fd);
+  if (!worker) return tl::unexpected(std::move(worker).error());
+  endpoint->worker = *worker;
+  ucp_am_handler_param_t handler{};
+  handler.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG |
+                       UCP_AM_HANDLER_PARAM_FIELD_FLAGS;
+  handler.id = kMessageId;
+  handler.cb = on_message;
+  handler.arg = endpoint.get();
+  handler.flags = UCP_AM_FLAG_WHOLE_MSG;
+  ucs_status_t status = ucp_worker_set_am_recv_handler(endpoint->worker, &handler);
   params.field_mask |= UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler.cb = on_error;
   params.err_handler.arg = endpoint.get();
-  if (const ucs_status_t status = ucp_ep_create(worker_, &params, &endpoint->handle); status != UCS_OK)
+  if (status == UCS_OK) status = ucp_ep_create(endpoint->worker, &params, &endpoint->handle);
+  if (status != UCS_OK) {
+    drop_worker(endpoint->worker, endpoint->event_fd);
     return ucx_failed("cannot connect", status);
+  }
   const EndpointId id = endpoint->id;
-  by_handle_[endpoint->handle] = id;
-  by_id_.emplace(id, std::move(endpoint));
+  live_.emplace(id, std::move(endpoint));
   return id;
 }
 
@@ -370,8 +407,17 @@ void UcxWorkerImpl::take_connections() {
   }
 }
 
+bool UcxWorkerImpl::arm() {
+  if (!accepted_.empty() || !broken_.empty() || ucp_worker_arm(listening_) != UCS_OK) return false;
+  for (const auto& [id, endpoint] : live_)
+    if (ucp_worker_arm(endpoint->worker) != UCS_OK) return false;
+  return closing_.empty();
+}
+
 unsigned UcxWorkerImpl::progress() {
-  unsigned happened = ucp_worker_progress(worker_);
+  unsigned happened = ucp_worker_progress(listening_);
+  // Callbacks do not change live_: what they want closed or accepted is only noted.
+  for (const auto& [id, endpoint] : live_) happened += ucp_worker_progress(endpoint->worker);
   if (!accepted_.empty()) {
     take_connections();
     ++happened;
@@ -379,117 +425,127 @@ unsigned UcxWorkerImpl::progress() {
   while (!broken_.empty()) {
     const std::vector<std::pair<EndpointId, std::string>> broken = std::exchange(broken_, {});
     for (const auto& [id, reason] : broken) {
-      if (!by_id_.contains(id)) continue;
+      if (!live_.contains(id)) continue;
       force_close(id);
       events_.on_broken(id, reason);
       ++happened;
     }
   }
-  return happened;
+  return happened + (closing_.empty() ? 0 : finish_closing());
 }
 
 UcxWorker::Sent UcxWorkerImpl::send(EndpointId to, std::uint64_t operation, const MessageHeaderBytes& header,
                                     std::span<const std::byte> payload, std::string& reason) {
-  const auto at = by_id_.find(to);
-  if (at == by_id_.end()) {
+  const auto at = live_.find(to);
+  if (at == live_.end()) {
     reason = "not connected";
     return Sent::kFailed;
   }
-  auto record = std::make_unique<Operation>();
-  record->worker = this;
-  record->id = operation;
-  record->header = header;
+  auto record = std::make_unique<Operation>(Operation{at->second.get(), operation, false, header});
   ucp_request_param_t params{};
-  params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
-  params.flags = UCP_AM_SEND_FLAG_REPLY;  // tells the receiver which of its endpoints this came by
+  params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
   params.cb.send = on_sent;
   params.user_data = record.get();
-  const ucs_status_ptr_t request =
-      ucp_am_send_nbx(at->second->handle, kMessageId, record->header.data(), record->header.size(), payload.data(), payload.size(), &params);
+  const ucs_status_ptr_t request = ucp_am_send_nbx(at->second->handle, kMessageId, record->header.data(), record->header.size(),
+                                                   payload.data(), payload.size(), &params);
   if (request == nullptr) return Sent::kDone;
   if (UCS_PTR_IS_ERR(request)) {
     reason = describe(UCS_PTR_STATUS(request));
     return Sent::kFailed;
   }
-  (void)record.release();
-  ++operations_;
+  at->second->operations.insert(record.release());
   return Sent::kPending;
 }
 
-void UcxWorkerImpl::on_sent(void* request, ucs_status_t status, void* operation) {
-  const std::unique_ptr<Operation> record(static_cast<Operation*>(operation));
-  ucp_request_free(request);
-  --record->worker->operations_;
-  record->worker->events_.on_sent(record->id, status == UCS_OK, status == UCS_ERR_REJECTED ? "refused by the receiver" : describe(status));
+void UcxWorkerImpl::end(Operation* operation, bool ok, const std::string& reason) {
+  const std::unique_ptr<Operation> record(operation);
+  record->endpoint->operations.erase(operation);
+  if (record->receiving) events_.on_received(record->id, ok, reason);
+  else events_.on_sent(record->id, ok, reason);
 }
 
-ucs_status_t UcxWorkerImpl::receive(const void* header, std::size_t header_bytes, void* data, std::size_t bytes,
-                                    const ucp_am_recv_param_t* param) {
-  const bool rendezvous = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0;
+void UcxWorkerImpl::on_sent(void* request, ucs_status_t status, void* operation) {
+  ucp_request_free(request);
+  auto* record = static_cast<Operation*>(operation);
+  record->endpoint->owner->end(record, status == UCS_OK, status == UCS_ERR_REJECTED ? "refused by the receiver" : describe(status));
+}
+
+void UcxWorkerImpl::on_received(void* request, ucs_status_t status, std::size_t, void* operation) {
+  ucp_request_free(request);
+  auto* record = static_cast<Operation*>(operation);
+  record->endpoint->owner->end(record, status == UCS_OK, describe(status));
+}
+
+ucs_status_t UcxWorkerImpl::receive(Endpoint& from, std::span<const std::byte> header, void* data, std::size_t bytes,
+                                    bool rendezvous) {
   const ucs_status_t refused = rendezvous ? UCS_ERR_REJECTED : UCS_OK;
-  if ((param->recv_attr & UCP_AM_RECV_ATTR_FIELD_REPLY_EP) == 0) return refused;
-  const auto from = by_handle_.find(param->reply_ep);
-  if (from == by_handle_.end()) return refused;
-  const MessageEvents::Destination to =
-      events_.on_message(from->second, {static_cast<const std::byte*>(header), header_bytes}, bytes);
+  if (!live_.contains(from.id)) return refused;  // closed here, and UCX still had something of it
+  const MessageEvents::Destination to = events_.on_message(from.id, header, bytes);
   if (to.to == nullptr) return refused;
   if (!rendezvous) {
     std::memcpy(to.to, data, bytes);
     events_.on_received(to.operation, true, {});
     return UCS_OK;
   }
-  auto record = std::make_unique<Operation>();
-  record->worker = this;
-  record->id = to.operation;
+  auto record = std::make_unique<Operation>(Operation{&from, to.operation, true, {}});
   std::size_t received = 0;
   ucp_request_param_t params{};
   params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_RECV_INFO;
   params.cb.recv_am = on_received;
   params.user_data = record.get();
   params.recv_info.length = &received;
-  const ucs_status_ptr_t request = ucp_am_recv_data_nbx(worker_, data, to.to, bytes, &params);
+  const ucs_status_ptr_t request = ucp_am_recv_data_nbx(from.worker, data, to.to, bytes, &params);
   if (request == nullptr) {
     events_.on_received(to.operation, received == bytes, "short message");
   } else if (UCS_PTR_IS_ERR(request)) {
     events_.on_received(to.operation, false, describe(UCS_PTR_STATUS(request)));
   } else {
-    (void)record.release();
-    ++operations_;
+    from.operations.insert(record.release());
   }
   return UCS_INPROGRESS;  // the descriptor is UCX's since ucp_am_recv_data_nbx
 }
 
-void UcxWorkerImpl::on_received(void* request, ucs_status_t status, std::size_t, void* operation) {
-  const std::unique_ptr<Operation> record(static_cast<Operation*>(operation));
-  ucp_request_free(request);
-  --record->worker->operations_;
-  record->worker->events_.on_received(record->id, status == UCS_OK, describe(status));
-}
-
 void UcxWorkerImpl::force_close(EndpointId endpoint) {
-  const auto at = by_id_.find(endpoint);
-  if (at == by_id_.end()) return;
-  const ucp_ep_h handle = at->second->handle;
-  by_handle_.erase(handle);
-  retired_.push_back(std::move(at->second));
-  by_id_.erase(at);
+  const auto at = live_.find(endpoint);
+  if (at == live_.end()) return;
+  Endpoint& entry = *at->second;
   ucp_request_param_t params{};
   params.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
   params.flags = UCP_EP_CLOSE_FLAG_FORCE;
   params.cb.send = on_closed;
-  params.user_data = this;
-  const ucs_status_ptr_t request = ucp_ep_close_nbx(handle, &params);
-  if (request == nullptr) return;
-  if (UCS_PTR_IS_ERR(request)) {
-    log_warn("ucx", "endpoint did not close", {{"error", describe(UCS_PTR_STATUS(request))}});
-    return;
+  params.user_data = &entry;
+  entry.close_limit = Clock::now() + kCloseLimit;
+  closing_.push_back(std::move(at->second));
+  live_.erase(at);
+  const ucs_status_ptr_t request = ucp_ep_close_nbx(entry.handle, &params);
+  entry.closed = request == nullptr || UCS_PTR_IS_ERR(request);
+}
+
+// Destroys the workers of closed endpoints as soon as UCX has ended their operations. An operation it does not end within
+// the limit ends with its worker: nothing is left then that could touch its memory.
+unsigned UcxWorkerImpl::finish_closing() {
+  unsigned happened = 0;
+  for (std::size_t i = 0; i < closing_.size();) {
+    Endpoint& entry = *closing_[i];
+    happened += ucp_worker_progress(entry.worker);
+    const bool finished = entry.closed && entry.operations.empty();
+    if (!finished && Clock::now() < entry.close_limit) {
+      ++i;
+      continue;
+    }
+    if (!finished) log_warn("ucx", "an endpoint did not close by itself", {{"operations", entry.operations.size()}});
+    drop_worker(entry.worker, entry.event_fd);
+    const std::unique_ptr<Endpoint> gone = std::move(closing_[i]);
+    closing_.erase(closing_.begin() + static_cast<std::ptrdiff_t>(i));
+    while (!gone->operations.empty()) end(*gone->operations.begin(), false, "closed");
+    ++happened;
   }
-  ++closing_;
+  return happened;
 }
 
 std::string UcxWorkerImpl::transport(EndpointId endpoint) const {
-  const auto at = by_id_.find(endpoint);
-  if (at == by_id_.end()) return "none";
+  const auto at = live_.find(endpoint);
+  if (at == live_.end()) return "none";
   return lane_of_messages(printed([&](std::FILE* stream) { ucp_ep_print_info(at->second->handle, stream); }));
 }
 

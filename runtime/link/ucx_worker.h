@@ -38,9 +38,8 @@ class UcxWorker : public MessageLink {
   // True if the caller may sleep on event_fd() now; false if there is work, call progress() again.
   virtual bool arm() = 0;
   virtual int event_fd() const = 0;
-  // Endpoints not yet gone (closing ones included) and operations not yet ended.
+  // Endpoints not yet gone, closing ones included.
   virtual std::size_t endpoints() const = 0;
-  virtual std::size_t operations() const = 0;
 };
 
 }  // namespace baton
