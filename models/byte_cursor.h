@@ -21,7 +21,7 @@ class ByteCursor {
   std::size_t left() const { return bytes_.size() - offset_; }
 
   template <class T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   bool read(T& out) {
     if (left() < sizeof(T)) return false;
     std::memcpy(&out, bytes_.data() + offset_, sizeof(T));

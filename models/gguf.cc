@@ -59,11 +59,13 @@ class MappedGgufFile final : public GgufFile {
   Result<const GgufTensor*> tensor(std::string_view name) const override {
     const auto found = contents_.tensor_index.find(name);
     if (found == contents_.tensor_index.end()) {
-      return fail(ErrorCode::kNotFound, path_ + " has no tensor " + quoted(name) + ": is it a model of the expected architecture?");
+      return fail(ErrorCode::kNotFound,
+                  path_ + " has no tensor " + quoted(name) + ": is it a model of the expected architecture?");
     }
     const GgufTensor& tensor = contents_.tensors[found->second];
     if (tensor.view.data == nullptr) {
-      return fail(ErrorCode::kIncompatible, "tensor " + quoted(name) + " of " + path_ + " has type " + ggml_type_name(tensor.ggml_type) +
+      return fail(ErrorCode::kIncompatible, "tensor " + quoted(name) + " of " + path_ + " has type " +
+                                                ggml_type_name(tensor.ggml_type) +
                                                 ", which is not supported: use a file with F32, F16, BF16, Q8_0, Q4_0 or Q4_1");
     }
     return &tensor;

@@ -27,8 +27,19 @@ constexpr std::uint64_t kMaxGgufTensorNameBytes = 64;
 constexpr std::uint32_t kMaxGgufDimensions = 4;
 
 enum class GgufValueType : std::uint32_t {
-  kUint8 = 0, kInt8 = 1, kUint16 = 2, kInt16 = 3, kUint32 = 4, kInt32 = 5, kFloat32 = 6,
-  kBool = 7, kString = 8, kArray = 9, kUint64 = 10, kInt64 = 11, kFloat64 = 12,
+  kUint8 = 0,
+  kInt8 = 1,
+  kUint16 = 2,
+  kInt16 = 3,
+  kUint32 = 4,
+  kInt32 = 5,
+  kFloat32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kUint64 = 10,
+  kInt64 = 11,
+  kFloat64 = 12,
 };
 
 // A metadata value that was checked: count elements of `type` lie in `bytes` (strings each with their 8-byte length).
@@ -43,7 +54,7 @@ struct GgufContents {
   std::map<std::string_view, GgufValue> metadata;
   std::vector<GgufTensor> tensors;  // in the file's order; a type we do not compute with has view.data == nullptr
   std::map<std::string, std::size_t, std::less<>> tensor_index;
-  std::uint64_t header_bytes = 0;   // up to the end of the tensor table
+  std::uint64_t header_bytes = 0;  // up to the end of the tensor table
 };
 
 Result<GgufContents> parse_gguf(std::span<const std::byte> file);

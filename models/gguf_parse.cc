@@ -10,7 +10,7 @@
 namespace baton {
 namespace {
 
-constexpr std::uint32_t kMagic = 0x46554747;  // "GGUF"
+constexpr std::uint32_t kMagic = 0x46554747;           // "GGUF"
 constexpr std::uint64_t kSmallestKey = 8 + 1 + 4 + 1;  // length, one character, type, one byte of value
 constexpr std::uint64_t kDefaultAlignment = 32;
 constexpr std::uint64_t kSmallestAlignment = 8;
@@ -38,7 +38,9 @@ tl::unexpected<Error> corrupt(const std::string& what) {
   return fail(ErrorCode::kCorrupt, what + "; the file is damaged or cut off: download or convert it again");
 }
 
-tl::unexpected<Error> bad_key(std::string_view key, const std::string& what) { return corrupt("key " + quoted(key) + " " + what); }
+tl::unexpected<Error> bad_key(std::string_view key, const std::string& what) {
+  return corrupt("key " + quoted(key) + " " + what);
+}
 
 struct Counts {
   std::uint64_t tensors = 0;
@@ -49,7 +51,8 @@ Result<Counts> read_counts(ByteCursor& cursor) {
   std::uint32_t magic = 0;
   std::uint32_t version = 0;
   if (!cursor.read(magic) || magic != kMagic) {
-    return fail(ErrorCode::kInvalidArgument, "not a GGUF file (it does not begin with \"GGUF\"): give the path of a .gguf model");
+    return fail(ErrorCode::kInvalidArgument,
+                "not a GGUF file (it does not begin with \"GGUF\"): give the path of a .gguf model");
   }
   if (!cursor.read(version)) return corrupt("the file ends inside its header");
   if ((version & 0xFFFF) == 0 && version != 0) {
@@ -62,12 +65,12 @@ Result<Counts> read_counts(ByteCursor& cursor) {
   Counts counts;
   if (!cursor.read(counts.tensors) || !cursor.read(counts.keys)) return corrupt("the file ends inside its header");
   if (counts.keys > kMaxGgufKeys || counts.keys > cursor.left() / kSmallestKey) {
-    return corrupt("the header claims " + std::to_string(counts.keys) + " metadata keys, more than fit into the file or the limit of " +
-                   std::to_string(kMaxGgufKeys));
+    return corrupt("the header claims " + std::to_string(counts.keys) +
+                   " metadata keys, more than fit into the file or the limit of " + std::to_string(kMaxGgufKeys));
   }
   if (counts.tensors > kMaxGgufTensors || counts.tensors > cursor.left() / kSmallestGgufTensorEntry) {
-    return corrupt("the header claims " + std::to_string(counts.tensors) + " tensors, more than fit into the file or the limit of " +
-                   std::to_string(kMaxGgufTensors));
+    return corrupt("the header claims " + std::to_string(counts.tensors) +
+                   " tensors, more than fit into the file or the limit of " + std::to_string(kMaxGgufTensors));
   }
   return counts;
 }
@@ -83,10 +86,12 @@ bool all_bools(std::span<const std::byte> bytes) {
 Result<GgufValue> read_elements(ByteCursor& cursor, std::string_view key, GgufValue value) {
   const ByteCursor start = cursor;
   if (value.type == GgufValueType::kString) {
-    if (value.count > cursor.left() / 8) return bad_key(key, "claims " + std::to_string(value.count) + " strings, more than the bytes left");
+    if (value.count > cursor.left() / 8)
+      return bad_key(key, "claims " + std::to_string(value.count) + " strings, more than the bytes left");
     std::string_view ignored;
     for (std::uint64_t i = 0; i < value.count; ++i) {
-      if (!cursor.read_string(ignored)) return bad_key(key, "has a string (number " + std::to_string(i) + ") longer than the bytes left");
+      if (!cursor.read_string(ignored))
+        return bad_key(key, "has a string (number " + std::to_string(i) + ") longer than the bytes left");
     }
     ByteCursor again = start;
     again.take(cursor.offset() - start.offset(), value.bytes);
@@ -94,11 +99,14 @@ Result<GgufValue> read_elements(ByteCursor& cursor, std::string_view key, GgufVa
   }
   const std::uint64_t size = scalar_bytes(value.type);
   if (size == 0) {
-    return bad_key(key, "has values of type " + std::to_string(static_cast<std::uint32_t>(value.type)) + ", which cannot stand here");
+    return bad_key(
+        key, "has values of type " + std::to_string(static_cast<std::uint32_t>(value.type)) + ", which cannot stand here");
   }
-  if (value.count > cursor.left() / size) return bad_key(key, "claims " + std::to_string(value.count) + " values, more than the bytes left");
+  if (value.count > cursor.left() / size)
+    return bad_key(key, "claims " + std::to_string(value.count) + " values, more than the bytes left");
   cursor.take(value.count * size, value.bytes);
-  if (value.type == GgufValueType::kBool && !all_bools(value.bytes)) return bad_key(key, "has a boolean that is neither 0 nor 1");
+  if (value.type == GgufValueType::kBool && !all_bools(value.bytes))
+    return bad_key(key, "has a boolean that is neither 0 nor 1");
   return value;
 }
 
@@ -118,9 +126,11 @@ Result<std::map<std::string_view, GgufValue>> read_metadata(ByteCursor& cursor, 
   std::map<std::string_view, GgufValue> metadata;
   for (std::uint64_t i = 0; i < count; ++i) {
     std::string_view key;
-    if (!cursor.read_string(key)) return corrupt("the name of metadata key number " + std::to_string(i) + " is longer than the bytes left");
+    if (!cursor.read_string(key))
+      return corrupt("the name of metadata key number " + std::to_string(i) + " is longer than the bytes left");
     if (key.empty() || key.size() > kMaxGgufKeyBytes) {
-      return corrupt("the name of metadata key number " + std::to_string(i) + " is empty or longer than " + std::to_string(kMaxGgufKeyBytes));
+      return corrupt("the name of metadata key number " + std::to_string(i) + " is empty or longer than " +
+                     std::to_string(kMaxGgufKeyBytes));
     }
     Result<GgufValue> value = read_value(cursor, key);
     if (!value) return tl::unexpected<Error>(value.error());
@@ -136,7 +146,8 @@ Result<std::uint64_t> read_alignment(const std::map<std::string_view, GgufValue>
   const std::optional<std::uint64_t> value = to_uint(found->second);
   if (!value) return bad_key(kKey, "is not an unsigned integer");
   if (!std::has_single_bit(*value) || *value < kSmallestAlignment || *value > kLargestAlignment) {
-    return bad_key(kKey, "is " + std::to_string(*value) + ", not a power of two from 8 to " + std::to_string(kLargestAlignment));
+    return bad_key(kKey,
+                   "is " + std::to_string(*value) + ", not a power of two from 8 to " + std::to_string(kLargestAlignment));
   }
   return *value;
 }
@@ -144,7 +155,8 @@ Result<std::uint64_t> read_alignment(const std::map<std::string_view, GgufValue>
 Result<void> check_not_split(const std::map<std::string_view, GgufValue>& metadata) {
   const auto found = metadata.find("split.count");
   if (found == metadata.end() || to_uint(found->second).value_or(2) <= 1) return {};
-  return fail(ErrorCode::kIncompatible, "key \"split.count\" says that this is one part of several: merge them into one file (llama-gguf-split --merge)");
+  return fail(ErrorCode::kIncompatible,
+              "key \"split.count\" says that this is one part of several: merge them into one file (llama-gguf-split --merge)");
 }
 
 }  // namespace

@@ -24,13 +24,15 @@ Result<std::string> resolve_model_path(const std::string& path) {
     entries.increment(error);
   }
   if (error) return fail(ErrorCode::kIo, "cannot list " + path + ": " + error.message());
-  if (found.empty()) return fail(ErrorCode::kNotFound, "the directory " + path + " holds no .gguf file: give the path of the file");
+  if (found.empty())
+    return fail(ErrorCode::kNotFound, "the directory " + path + " holds no .gguf file: give the path of the file");
   if (found.size() == 1) return found.front();
   std::sort(found.begin(), found.end());
   std::string names;
   for (std::size_t i = 0; i < std::min<std::size_t>(found.size(), 5); ++i) names += (i ? ", " : "") + found[i];
   return fail(ErrorCode::kInvalidArgument, "the directory " + path + " holds " + std::to_string(found.size()) +
-                                               " .gguf files (" + names + (found.size() > 5 ? ", ..." : "") + "): name one of them");
+                                               " .gguf files (" + names + (found.size() > 5 ? ", ..." : "") +
+                                               "): name one of them");
 }
 
 }  // namespace baton

@@ -54,14 +54,23 @@ GgufWriter& GgufWriter::add_raw(std::string_view key, std::uint32_t type, std::s
   return *this;
 }
 
-GgufWriter& GgufWriter::add_raw_array(std::string_view key, std::uint32_t element_type, std::uint64_t count, std::string_view payload) {
+GgufWriter& GgufWriter::add_raw_array(std::string_view key, std::uint32_t element_type, std::uint64_t count,
+                                      std::string_view payload) {
   return add_raw(key, kArray, little_endian(element_type, 4) + little_endian(count, 8) + std::string(payload));
 }
 
-GgufWriter& GgufWriter::add_uint(std::string_view key, std::uint32_t value) { return add_raw(key, kUint32, little_endian(value, 4)); }
-GgufWriter& GgufWriter::add_float(std::string_view key, float value) { return add_raw(key, kFloat32, raw_bytes<float>({value})); }
-GgufWriter& GgufWriter::add_bool(std::string_view key, bool value) { return add_raw(key, kBool, value ? std::string(1, '\1') : std::string(1, '\0')); }
-GgufWriter& GgufWriter::add_string(std::string_view key, std::string_view value) { return add_raw(key, kString, gguf_string(value)); }
+GgufWriter& GgufWriter::add_uint(std::string_view key, std::uint32_t value) {
+  return add_raw(key, kUint32, little_endian(value, 4));
+}
+GgufWriter& GgufWriter::add_float(std::string_view key, float value) {
+  return add_raw(key, kFloat32, raw_bytes<float>({value}));
+}
+GgufWriter& GgufWriter::add_bool(std::string_view key, bool value) {
+  return add_raw(key, kBool, value ? std::string(1, '\1') : std::string(1, '\0'));
+}
+GgufWriter& GgufWriter::add_string(std::string_view key, std::string_view value) {
+  return add_raw(key, kString, gguf_string(value));
+}
 
 GgufWriter& GgufWriter::add_strings(std::string_view key, const std::vector<std::string>& values) {
   std::string payload;
@@ -86,7 +95,8 @@ GgufWriter& GgufWriter::add_raw_tensor(std::string_view name, const std::vector<
   return *this;
 }
 
-GgufWriter& GgufWriter::add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, WeightType type, std::string bytes) {
+GgufWriter& GgufWriter::add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, WeightType type,
+                                   std::string bytes) {
   std::uint64_t elements = 1;
   for (const std::uint64_t size : shape) elements *= size;
   const std::uint64_t size = elements / weight_block_elements(type) * weight_block_bytes(type);
@@ -95,13 +105,15 @@ GgufWriter& GgufWriter::add_tensor(std::string_view name, const std::vector<std:
   return add_raw_tensor(name, shape, ggml_type_id(type), std::move(bytes));
 }
 
-GgufWriter& GgufWriter::add_tensor_f32(std::string_view name, const std::vector<std::uint64_t>& shape, const std::vector<float>& values) {
+GgufWriter& GgufWriter::add_tensor_f32(std::string_view name, const std::vector<std::uint64_t>& shape,
+                                       const std::vector<float>& values) {
   return add_tensor(name, shape, WeightType::kF32, raw_bytes(values));
 }
 
 std::string GgufWriter::build() const {
   const auto pad = [this](std::string& out) { out.resize((out.size() + alignment - 1) / alignment * alignment, '\0'); };
-  std::string out = little_endian(magic, 4) + little_endian(version, 4) + little_endian(tensor_count.value_or(tensors_.size()), 8) +
+  std::string out = little_endian(magic, 4) + little_endian(version, 4) +
+                    little_endian(tensor_count.value_or(tensors_.size()), 8) +
                     little_endian(key_count.value_or(keys_written_), 8) + keys_;
   std::string data;
   for (const Tensor& tensor : tensors_) {

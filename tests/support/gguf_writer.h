@@ -17,10 +17,10 @@ class GgufWriter {
  public:
   std::uint32_t version = 3;
   std::uint32_t magic = 0x46554747;
-  std::uint64_t alignment = 32;                 // of the layout; the key is written only by add_uint("general.alignment", ...)
-  std::optional<std::uint64_t> key_count;       // what the header claims instead of the truth
+  std::uint64_t alignment = 32;            // of the layout; the key is written only by add_uint("general.alignment", ...)
+  std::optional<std::uint64_t> key_count;  // what the header claims instead of the truth
   std::optional<std::uint64_t> tensor_count;
-  bool with_data = true;                        // false: the file ends behind the tensor table
+  bool with_data = true;  // false: the file ends behind the tensor table
 
   GgufWriter& add_uint(std::string_view key, std::uint32_t value);
   GgufWriter& add_float(std::string_view key, float value);
@@ -34,10 +34,12 @@ class GgufWriter {
   GgufWriter& add_raw_array(std::string_view key, std::uint32_t element_type, std::uint64_t count, std::string_view payload);
 
   // shape[0] is the number of columns. `bytes` empty: zeros of the right size (types of weight_view.h only).
-  GgufWriter& add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, WeightType type, std::string bytes = {});
+  GgufWriter& add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, WeightType type,
+                         std::string bytes = {});
   GgufWriter& add_tensor_f32(std::string_view name, const std::vector<std::uint64_t>& shape, const std::vector<float>& values);
-  GgufWriter& add_raw_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, std::uint32_t type, std::string bytes,
-                             std::optional<std::uint64_t> offset = {}, std::optional<std::uint32_t> dimensions = {});
+  GgufWriter& add_raw_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, std::uint32_t type,
+                             std::string bytes, std::optional<std::uint64_t> offset = {},
+                             std::optional<std::uint32_t> dimensions = {});
 
   std::string build() const;
 

@@ -9,20 +9,21 @@
 namespace baton::test {
 namespace {
 
-// From this file's own path, as the compiler was given it: tests/support/golden_data.cc.
 std::vector<Json> read_fixture(const std::string& name) {
-  const std::filesystem::path tests = std::filesystem::path(__FILE__).parent_path().parent_path();
-  return read_json_lines((tests / "golden" / "data" / name).string());
+  return read_json_lines(std::string(BATON_SOURCE_DIR) + "/tests/golden/data/" + name);
 }
 
 }  // namespace
 
 std::optional<std::string> golden_model_path() {
   std::string path;
+  constexpr std::string_view kInCache = "/baton/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
   if (const char* named = std::getenv("BATON_TEST_MODEL")) {
     path = named;
+  } else if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && cache[0] == '/') {
+    path = std::string(cache) + std::string(kInCache);
   } else if (const char* home = std::getenv("HOME")) {
-    path = std::string(home) + "/.cache/baton/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+    path = std::string(home) + "/.cache" + std::string(kInCache);
   }
   std::error_code ignored;
   if (path.empty() || !std::filesystem::is_regular_file(path, ignored)) return std::nullopt;
@@ -79,10 +80,29 @@ std::vector<GoldenPieces> load_golden_pretokenizer() {
   std::vector<GoldenPieces> out;
   for (const Json& line : read_fixture("pretokenizer.jsonl")) {
     GoldenPieces pieces{line.at("text").text, {}};
-    for (const auto& [name, value] : line.fields) {
-      if (name != "text") pieces.lengths.emplace_back(name, value.ints());
+    for (const std::string& name : line.names) {
+      if (name != "text") pieces.lengths.emplace_back(name, line.at(name).ints());
     }
     out.push_back(std::move(pieces));
+  }
+  return out;
+}
+
+std::vector<std::vector<std::int32_t>> load_golden_char_classes() {
+  std::vector<std::vector<std::int32_t>> out;
+  for (const Json& line : read_fixture("char_classes.jsonl")) out.push_back(line.at("ranges").ints());
+  return out;
+}
+
+std::vector<GoldenUtf8> load_golden_utf8() {
+  std::vector<GoldenUtf8> out;
+  for (const Json& line : read_fixture("utf8_replace.jsonl")) {
+    const std::string& hex = line.at("hex").text;
+    GoldenUtf8 entry{{}, line.at("text").text};
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+      entry.bytes += static_cast<char>(std::strtoul(hex.substr(i, 2).c_str(), nullptr, 16));
+    }
+    out.push_back(std::move(entry));
   }
   return out;
 }

@@ -53,4 +53,13 @@ struct GoldenPieces {
 };
 std::vector<GoldenPieces> load_golden_pretokenizer();
 
+// The code points of \p{L}, \p{N} and \s, in this order, as first and last of ranges, alternating.
+std::vector<std::vector<std::int32_t>> load_golden_char_classes();
+
+struct GoldenUtf8 {
+  std::string bytes;
+  std::string text;
+};
+std::vector<GoldenUtf8> load_golden_utf8();
+
 }  // namespace baton::test

@@ -63,9 +63,9 @@ class Parser {
     if (take('}')) return;
     do {
       skip_space();
-      std::string name = parse_string();
+      value.names.push_back(parse_string());
       CHECK(take(':'));
-      value.fields.emplace_back(std::move(name), parse_value());
+      value.items.push_back(parse_value());
     } while (take(','));
     CHECK(take('}'));
   }
@@ -149,8 +149,8 @@ class Parser {
 }  // namespace
 
 const Json* Json::find(std::string_view name) const {
-  for (const auto& [key, value] : fields) {
-    if (key == name) return &value;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == name) return &items[i];
   }
   return nullptr;
 }

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace baton::test {
@@ -16,8 +15,8 @@ struct Json {
   Kind kind = Kind::kNull;
   double number = 0;  // also 0 or 1 of a kBool
   std::string text;
-  std::vector<Json> items;
-  std::vector<std::pair<std::string, Json>> fields;
+  std::vector<Json> items;         // of an array, or an object's values
+  std::vector<std::string> names;  // of an object's values, in the same order
 
   const Json* find(std::string_view name) const;  // nullptr: no such field
   const Json& at(std::string_view name) const;    // CHECKs that the field is there

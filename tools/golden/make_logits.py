@@ -46,6 +46,7 @@ def main():
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     model = reference_model.load_model(path)
+    reference_model.check_against_transformers_loader(model, path)
     tokenizer = reference_model.load_tokenizer(path, parse_special=True)
     stored = 0
     with open(output, "w", encoding="utf-8") as out:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reference tokenization: tests/golden/data/tokenizer.jsonl and pretokenizer.jsonl. Versions: see reference_model.py. Command:
+"""Reference tokenization: tests/golden/data/tokenizer.jsonl, pretokenizer.jsonl, char_classes.jsonl, utf8_replace.jsonl.
+Versions: see reference_model.py. Command:
 
     python tools/golden/make_tokenizer.py <SmolLM2-135M-Instruct.Q4_1.gguf> tests/golden/data
 
 tokenizer.jsonl: ids of SmolLM2's tokenizer, special tokens not parsed and (where it differs) parsed. pretokenizer.jsonl: for
 each supported tokenizer.ggml.pre the byte lengths of the pieces, by the patterns of the models' own tokenizer.json files.
+char_classes.jsonl: the code points of \\p{L}, \\p{N} and \\s in those patterns.
+utf8_replace.jsonl: bytes and what Python's decode(errors="replace") makes of them.
 """
 import json
 import os
@@ -17,7 +20,7 @@ import reference_model
 
 SAMPLES = [
     "", " ", "a", "Hello, world!", "Hello world", " Hello", "  Hello  world  ", "hello\nworld", "The quick brown fox jumps over the lazy dog.",
-    "I'm you're he'd we'll they've it's don't DON'T I'M YOU'RE 'tis 's't're've'm'll'd''s", "It’s “quoted” — and…so on", "x'sx'S 'ſ '\u017fa",
+    "I'm you're he'd we'll they've it's don't DON'T I'M YOU'RE 'tis 's't're've'm'll'd''s", "It’s “quoted” — and…so on", "x'sx'S 'ſ '\u017fa", "x'\u017f", "x'\u017fa 'K x'K 'r 're",
     "¡Hola! ¿Cómo estás? Mañana será otro día, señor Núñez.", "Ça va? Où est la bibliothèque? L'été, l'œuvre, aujourd'hui.",
     "Größe, Straße, Übermut, Fußgängerzone, Äpfel", "Zażółć gęślą jaźń. Příliš žluťoučký kůň. Árvíztűrő tükörfúrógép.",
     "Đặng Thị Ngọc Thịnh nói tiếng Việt rất hay.", "İstanbul'da ılık bir gün; ŞĞÜÖÇ şğüöç", "Ævar þór ðegar; Håkon å ø",
@@ -49,6 +52,37 @@ def random_texts(count, longest, seed):
     drawn = random.Random(seed)
     for _ in range(count):
         yield "".join(drawn.choice(ALPHABET) for _ in range(drawn.randint(1, longest)))
+
+
+def broken_utf8(count, seed):
+    """Bytes from the edges of what UTF-8 allows, and good text with bytes missing or changed."""
+    drawn = random.Random(seed)
+    edges = [0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef,
+             0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff]
+    for _ in range(count // 2):
+        yield bytes(drawn.choice(edges) for _ in range(drawn.randint(1, 12)))
+    for _ in range(count // 2):
+        raw = bytearray("".join(drawn.choice("aé中😀") for _ in range(drawn.randint(1, 8))).encode())
+        at = drawn.randrange(len(raw))
+        if drawn.random() < 0.5:
+            del raw[at]
+        else:
+            raw[at] = drawn.choice(edges)
+        yield bytes(raw)
+
+
+def class_ranges(pattern):
+    """The code points that a pattern's class has, as [first, last, first, last, ...]."""
+    splitter = pre_tokenizers.Split(Regex(pattern), behavior="removed")
+    ranges = []
+    for base in (base for base in range(0, 0x110000, 256) if not 0xD800 <= base < 0xE000):
+        others = set("".join(piece for piece, _ in splitter.pre_tokenize_str("".join(map(chr, range(base, base + 256))))))
+        for code in (code for code in range(base, base + 256) if chr(code) not in others):
+            if ranges and ranges[-1] == code - 1:
+                ranges[-1] = code
+            else:
+                ranges += [code, code]
+    return ranges
 
 
 def split(pattern):
@@ -85,6 +119,13 @@ def main():
                 assert sum(line[name]) == len(text.encode())
             out.write(json.dumps(line, separators=(",", ":")) + "\n")
     print(f"pretokenizer: {len(pieces)} texts")
+    with open(os.path.join(folder, "char_classes.jsonl"), "w", encoding="ascii") as out:
+        for pattern in [r"\p{L}", r"\p{N}", r"\s"]:
+            out.write(json.dumps({"class": pattern, "ranges": class_ranges(pattern)}, separators=(",", ":")) + "\n")
+    with open(os.path.join(folder, "utf8_replace.jsonl"), "w", encoding="ascii") as out:
+        for raw in broken_utf8(400, 3):
+            line = {"hex": raw.hex(), "text": raw.decode("utf-8", errors="replace")}
+            out.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 """The independent implementation behind tests/golden/data: SmolLM2-135M-Instruct, loaded from the GGUF file with Hugging
 Face code only (no code of this project, none of llama.cpp).
 
-Made with python 3.11.7, torch 2.15.0 (CPU), transformers 5.23.0, tokenizers 0.23.3, gguf 0.19.0, numpy 2.4.6.
+Made with python 3.11.7, torch 2.15.0 (CPU), transformers 5.23.0, tokenizers 0.23.3, gguf 0.19.0, numpy 2.4.6,
+accelerate 1.15.0 (transformers asks for it to read GGUF).
 Not a command itself: make_logits.py, make_greedy.py and make_tokenizer.py import it.
 
 Weights are dequantized to float32 by the gguf package. A GGUF of the llama family stores the rows of q and k permuted, so
 that RoPE turns neighbouring pairs (2i, 2i+1); Hugging Face turns halves (i, i + d/2), so the rows are put back here.
-`check_against_transformers_loader` compares every tensor with what transformers' own GGUF loader makes of the file.
+`check_against_transformers_loader` compares every tensor, and some logits, with what transformers' own GGUF loader makes of the file.
 """
 import os
 
@@ -77,12 +78,14 @@ def load_model(path):
 
 def check_against_transformers_loader(model, path):
     other = transformers.AutoModelForCausalLM.from_pretrained(
-        os.path.dirname(path), gguf_file=os.path.basename(path), dtype=torch.float32).state_dict()
-    mine = model.state_dict()
-    assert mine.keys() == other.keys()
+        os.path.dirname(path), gguf_file=os.path.basename(path), dtype=torch.float32, attn_implementation="eager")
+    mine, theirs = model.state_dict(), other.state_dict()
+    assert mine.keys() == theirs.keys()
     for name in mine:
-        assert torch.equal(mine[name], other[name]), name
-    print(f"all {len(mine)} tensors equal those of transformers' own GGUF loader")
+        assert torch.equal(mine[name], theirs[name]), name
+    ids = torch.arange(100, 164)[None]
+    assert torch.equal(model(ids).logits, other(ids).logits), "the configurations differ"
+    print(f"all {len(mine)} tensors, and the logits of 64 ids, equal those of transformers' own GGUF loader")
 
 
 def load_tokenizer(path, parse_special):

@@ -8,8 +8,8 @@
 
 #include "models/byte_cursor.h"
 #include "models/gguf_contents.h"
-#include "tests/support/golden_data.h"
 #include "tests/support/gguf_writer.h"
+#include "tests/support/golden_data.h"
 
 namespace baton {
 namespace {
@@ -82,28 +82,40 @@ std::vector<BadFile> bad_headers() {
       {"one key too few", changed([](auto& w) { w.key_count = 0; }), "tensor"},
       {"2^64-1 tensors", changed([=](auto& w) { w.tensor_count = huge; }), "tensors"},
       {"2^58 tensors", changed([](auto& w) { w.tensor_count = 1ull << 58; }), "tensors"},
-      {"more tensors than bytes", changed([](auto& w) { w.tensor_count = 5; w.with_data = false; }), "tensors"},
+      {"more tensors than bytes", changed([](auto& w) {
+         w.tensor_count = 5;
+         w.with_data = false;
+       }),
+       "tensors"},
       {"empty key", changed([](auto& w) { w.add_uint("", 1); }), "empty"},
       {"key of 2^16 bytes", changed([](auto& w) { w.add_uint(std::string(65536, 'k'), 1); }), "longer than 65535"},
       {"duplicate key", changed([](auto& w) { w.add_uint("twice", 1).add_uint("twice", 2); }), "\"twice\" stands there twice"},
       {"value type 13", changed([](auto& w) { w.add_raw("odd", 13, "xxxxxxxx"); }), "\"odd\" has values of type 13"},
       {"value type 2^32-1", changed([](auto& w) { w.add_raw("odd", 0xFFFFFFFF, "xxxxxxxx"); }), "\"odd\""},
-      {"string longer than the file", changed([](auto& w) { w.add_raw("s", 8, little_endian(1 << 20, 8)); }), "\"s\" has a string"},
+      {"string longer than the file", changed([](auto& w) { w.add_raw("s", 8, little_endian(1 << 20, 8)); }),
+       "\"s\" has a string"},
       {"string of 2^64-1 bytes", changed([=](auto& w) { w.add_raw("s", 8, little_endian(huge, 8)); }), "\"s\" has a string"},
-      {"array of arrays", changed([](auto& w) { w.add_raw_array("a", 9, 1, std::string(40, '\0')); }), "\"a\" has values of type 9"},
-      {"array of type 77", changed([](auto& w) { w.add_raw_array("a", 77, 1, std::string(40, '\0')); }), "\"a\" has values of type 77"},
+      {"array of arrays", changed([](auto& w) { w.add_raw_array("a", 9, 1, std::string(40, '\0')); }),
+       "\"a\" has values of type 9"},
+      {"array of type 77", changed([](auto& w) { w.add_raw_array("a", 77, 1, std::string(40, '\0')); }),
+       "\"a\" has values of type 77"},
       {"array of 2^62 int64", changed([](auto& w) { w.add_raw_array("a", 11, 1ull << 62, "12345678"); }), "\"a\" claims"},
-      {"array of 2^61+1 int64 wraps to 8", changed([](auto& w) { w.add_raw_array("a", 11, (1ull << 61) + 1, "12345678"); }), "\"a\" claims"},
+      {"array of 2^61+1 int64 wraps to 8", changed([](auto& w) { w.add_raw_array("a", 11, (1ull << 61) + 1, "12345678"); }),
+       "\"a\" claims"},
       {"array of 2^63 strings", changed([](auto& w) { w.add_raw_array("a", 8, 1ull << 63, "12345678"); }), "\"a\" claims"},
-      {"strings that run out", changed([](auto& w) { w.add_raw_array("a", 8, 2, gguf_string("x") + little_endian(1 << 30, 8)); }), "\"a\" has a string (number 1)"},
+      {"strings that run out",
+       changed([](auto& w) { w.add_raw_array("a", 8, 2, gguf_string("x") + little_endian(1 << 30, 8)); }),
+       "\"a\" has a string (number 1)"},
       {"boolean 2", changed([](auto& w) { w.add_raw("b", 7, "\2"); }), "neither 0 nor 1"},
-      {"boolean array with 255", changed([](auto& w) { w.add_raw_array("b", 7, 3, std::string("\0\1\xff", 3)); }), "neither 0 nor 1"},
+      {"boolean array with 255", changed([](auto& w) { w.add_raw_array("b", 7, 3, std::string("\0\1\xff", 3)); }),
+       "neither 0 nor 1"},
       {"alignment 0", changed([](auto& w) { w.add_uint("general.alignment", 0); }), "power of two"},
       {"alignment 24", changed([](auto& w) { w.add_uint("general.alignment", 24); }), "power of two"},
       {"alignment 1", changed([](auto& w) { w.add_uint("general.alignment", 1); }), "power of two"},
       {"alignment 2^31", changed([](auto& w) { w.add_uint("general.alignment", 1u << 31); }), "power of two"},
       {"alignment as a string", changed([](auto& w) { w.add_string("general.alignment", "32"); }), "unsigned integer"},
-      {"alignment negative", changed([](auto& w) { w.add_raw("general.alignment", 5, little_endian(~0ull, 4)); }), "unsigned integer"},
+      {"alignment negative", changed([](auto& w) { w.add_raw("general.alignment", 5, little_endian(~0ull, 4)); }),
+       "unsigned integer"},
       {"part of a split model", changed([](auto& w) { w.add_uint("split.count", 3); }), "merge"},
       {"split count of a wrong type", changed([](auto& w) { w.add_string("split.count", "1"); }), "merge"},
   };
@@ -112,8 +124,8 @@ std::vector<BadFile> bad_headers() {
 std::vector<BadFile> bad_tensors() {
   const std::uint64_t huge = ~0ull;
   const std::string f32(32, '\0');
-  const auto tensor = [&](std::vector<std::uint64_t> shape, std::uint32_t type, std::string bytes, std::optional<std::uint64_t> offset = {},
-                          std::optional<std::uint32_t> dimensions = {}) {
+  const auto tensor = [&](std::vector<std::uint64_t> shape, std::uint32_t type, std::string bytes,
+                          std::optional<std::uint64_t> offset = {}, std::optional<std::uint32_t> dimensions = {}) {
     return changed([&](auto& w) { w.add_raw_tensor("bad", shape, type, bytes, offset, dimensions); });
   };
   return {
@@ -142,10 +154,14 @@ std::vector<BadFile> bad_tensors() {
       {"offset at the end", tensor({8}, 0, f32, 64), "ends behind"},
       {"one row too many", tensor({8, 2}, 0, f32), "ends behind"},
       {"overlap, same place", tensor({8}, 0, f32, 0), "overlaps tensor \"first\""},
-      {"overlap, inside", changed([&](auto& w) { w.add_raw_tensor("big", {32}, 0, std::string(128, '\0')).add_raw_tensor("in", {8}, 0, f32, 64); }), "\"in\" overlaps tensor \"big\""},
+      {"overlap, inside", changed([&](auto& w) {
+         w.add_raw_tensor("big", {32}, 0, std::string(128, '\0')).add_raw_tensor("in", {8}, 0, f32, 64);
+       }),
+       "\"in\" overlaps tensor \"big\""},
       {"no data at all", changed([](auto& w) { w.with_data = false; }), "ends behind the file's 0 bytes"},
       {"last byte missing", with_tensor().build().substr(0, with_tensor().build().size() - 1), "ends behind"},
-      {"hostile bytes in a name", changed([&](auto& w) { w.add_raw_tensor("\x1b[31m\n\"", {8}, 999, f32); }), "\\x1b[31m\\x0a\\x22"},
+      {"hostile bytes in a name", changed([&](auto& w) { w.add_raw_tensor("\x1b[31m\n\"", {8}, 999, f32); }),
+       "\\x1b[31m\\x0a\\x22"},
   };
 }
 
@@ -164,9 +180,14 @@ TEST(GgufHostile, EveryBadFileIsRefusedWithItsReason) {
 
 GgufWriter rich() {
   GgufWriter writer = with_tensor();
-  writer.add_strings("names", {"alpha", "", "gamma"}).add_ints("ints", {1, 2, 3}).add_floats("floats", {1, 2}).add_bool("yes", true);
+  writer.add_strings("names", {"alpha", "", "gamma"})
+      .add_ints("ints", {1, 2, 3})
+      .add_floats("floats", {1, 2})
+      .add_bool("yes", true);
   writer.add_raw_array("bools", 7, 2, std::string("\0\1", 2)).add_uint("general.alignment", 32).add_float("f", 2);
-  writer.add_tensor("q8", {32, 4}, WeightType::kQ8_0).add_tensor("q40", {64, 2}, WeightType::kQ4_0).add_tensor("h", {5, 3, 2}, WeightType::kF16);
+  writer.add_tensor("q8", {32, 4}, WeightType::kQ8_0)
+      .add_tensor("q40", {64, 2}, WeightType::kQ4_0)
+      .add_tensor("h", {5, 3, 2}, WeightType::kF16);
   return writer;
 }
 
@@ -196,7 +217,9 @@ TEST(GgufHostile, RandomMutationsNeverReadOutsideTheBytes) {
         case 0: bytes[at] = static_cast<char>(random()); break;
         case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << (random() % 8))); break;
         case 2: bytes.replace(at, 8, little_endian(random() % 2 ? random() : ~0ull >> (random() % 64), 8)); break;
-        default: random() % 2 ? bytes.erase(at, 1 + random() % 16) : bytes.insert(at, 1 + random() % 16, static_cast<char>(random())); break;
+        default:
+          random() % 2 ? bytes.erase(at, 1 + random() % 16) : bytes.insert(at, 1 + random() % 16, static_cast<char>(random()));
+          break;
       }
       if (bytes.empty()) break;
     }

@@ -9,8 +9,8 @@
 
 #include "models/gguf_contents.h"
 #include "models/model_path.h"
-#include "tests/support/golden_data.h"
 #include "tests/support/gguf_writer.h"
+#include "tests/support/golden_data.h"
 
 namespace baton {
 namespace {
@@ -23,9 +23,13 @@ using test::TempFile;
 GgufWriter proper() {
   GgufWriter writer;
   writer.add_string("general.architecture", "llama").add_uint("n", 7).add_float("f", 0.5F).add_bool("b", true);
-  writer.add_raw("i8", 1, "\xff").add_raw("u64", 10, little_endian(1ull << 40, 8)).add_raw("f64", 12, little_endian(0x3FF8000000000000, 8));
+  writer.add_raw("i8", 1, "\xff")
+      .add_raw("u64", 10, little_endian(1ull << 40, 8))
+      .add_raw("f64", 12, little_endian(0x3FF8000000000000, 8));
   writer.add_strings("names", {"a", "", "cc"}).add_ints("ints", {-1, 2}).add_floats("floats", {1.0F, -2.5F});
-  writer.add_tensor_f32("norm", {4}, {1, 2, 3, 4}).add_tensor("q8", {64, 3}, WeightType::kQ8_0).add_tensor("q41", {32, 2, 2}, WeightType::kQ4_1);
+  writer.add_tensor_f32("norm", {4}, {1, 2, 3, 4})
+      .add_tensor("q8", {64, 3}, WeightType::kQ8_0)
+      .add_tensor("q41", {32, 2, 2}, WeightType::kQ4_1);
   return writer;
 }
 
