@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -14,10 +15,34 @@
 namespace baton {
 namespace {
 
-double seconds_of(const std::function<void()>& work) {
+// Wall time, and the CPU time of all threads: on a machine shared with others only the second can be repeated.
+struct Seconds {
+  double wall = 0;
+  double cpu = 0;
+};
+
+double cpu_clock() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+Seconds seconds_of(const std::function<void()>& work) {
+  const double cpu = cpu_clock();
   const auto begin = std::chrono::steady_clock::now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), cpu_clock() - cpu};
+}
+
+// Tokens per second of wall time and per second of CPU time.
+struct Rate {
+  double wall = 0;
+  double cpu = 0;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
 
 // Best of three passes over 256 MiB that no cache holds, in GB/s.
@@ -29,7 +54,7 @@ double read_bandwidth(std::uint32_t threads) {
   ThreadPool pool(threads);
   double best = 0;
   for (int pass = 0; pass < 3; ++pass) {
-    const double seconds = seconds_of([&] {
+    const Seconds seconds = seconds_of([&] {
       pool.parallel_for(kPieces, 4, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t) {
         for (std::uint32_t piece = begin; piece < end; ++piece) {
           std::uint64_t sum[8] = {};  // independent chains, so that loads and not adds are the limit
@@ -40,7 +65,7 @@ double read_bandwidth(std::uint32_t threads) {
         }
       });
     });
-    best = std::max(best, static_cast<double>(memory.size() * sizeof(std::uint64_t)) / seconds / 1e9);
+    best = std::max(best, static_cast<double>(memory.size() * sizeof(std::uint64_t)) / seconds.wall / 1e9);
   }
   return best;
 }
@@ -57,31 +82,35 @@ class Bench {
   }
   Result<void> attach() { return engine_.attach_pool({pool_.get(), pool_bytes_}); }
 
-  // Tokens per second of one prompt of prefill_tokens, best of three.
-  double prefill() {
-    double best = 0;
+  // One prompt of prefill_tokens, best of three.
+  Rate prefill() {
+    Rate best;
     for (int pass = 0; pass < 3; ++pass) {
       const BatchPlan plan{.step = 0, .sequences = {prompt(0)}};
-      best = std::max(best, options_.prefill_tokens / seconds_of([&] { engine_.step(plan); }));
+      const Seconds seconds = seconds_of([&] { engine_.step(plan); });
+      best.wall = std::max(best.wall, options_.prefill_tokens / seconds.wall);
+      best.cpu = std::max(best.cpu, options_.prefill_tokens / seconds.cpu);
     }
     return best;
   }
-  // Tokens per second of `batch` sequences that each follow a prompt; the median step.
-  double decode(std::uint32_t batch) {
+  // `batch` sequences that each follow a prompt; the median step.
+  Rate decode(std::uint32_t batch) {
     BatchPlan plan;
     for (std::uint32_t i = 0; i < batch; ++i) plan.sequences.push_back(prompt(i));
-    std::vector<double> seconds;
+    std::vector<double> wall, cpu;
     for (std::uint32_t step = 0; step <= options_.decode_steps; ++step) {
       StepResult result;
-      seconds.push_back(seconds_of([&] { result = engine_.step(plan); }));
+      const Seconds seconds = seconds_of([&] { result = engine_.step(plan); });
+      if (step > 0) {  // step 0 is the prompts
+        wall.push_back(seconds.wall);
+        cpu.push_back(seconds.cpu);
+      }
       for (std::uint32_t i = 0; i < batch; ++i) {
         plan.sequences[i].first_position += static_cast<std::uint32_t>(plan.sequences[i].tokens.size());
         plan.sequences[i].tokens = {result.sequences[i].token};
       }
     }
-    seconds.erase(seconds.begin());  // the prompts
-    std::sort(seconds.begin(), seconds.end());
-    return batch / seconds[seconds.size() / 2];
+    return {batch / median(wall), batch / median(cpu)};
   }
 
  private:
@@ -120,11 +149,13 @@ Result<void> bench_threads(const EngineBenchOptions& options, std::uint32_t thre
   const double gigabytes = static_cast<double>(std::filesystem::file_size(options.model_path, ignored)) / 1e9;
   std::printf("threads %u: read bandwidth %.1f GB/s = %.0f steps/s of the whole file at most\n", threads, bandwidth,
               bandwidth / gigabytes);
-  std::printf("threads %u: prefill %u tokens %.0f tok/s\n", threads, options.prefill_tokens, bench.prefill());
+  const Rate prefill = bench.prefill();
+  std::printf("threads %u: prefill %u tokens %.0f tok/s (%.0f per CPU second)\n", threads, options.prefill_tokens, prefill.wall,
+              prefill.cpu);
   for (const std::uint32_t batch : {1u, 8u}) {
-    const double rate = bench.decode(batch);
-    std::printf("threads %u: decode batch %u after %u tokens %.1f tok/s = %.2f of the bandwidth's limit\n", threads, batch,
-                options.prefill_tokens, rate, rate / batch * gigabytes / bandwidth);
+    const Rate rate = bench.decode(batch);
+    std::printf("threads %u: decode batch %u after %u tokens %.1f tok/s (%.1f per CPU second) = %.2f of the bandwidth's limit\n",
+                threads, batch, options.prefill_tokens, rate.wall, rate.cpu, rate.wall / batch * gigabytes / bandwidth);
   }
   std::fflush(stdout);
   return {};
