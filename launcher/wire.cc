@@ -85,7 +85,10 @@ class Drain {
  public:
   Drain(const char* component, Duration limit, std::function<void()> begin, std::function<bool()> done)
       : component_(component), limit_(limit), begin_(std::move(begin)), done_(std::move(done)) {}
-  ~Drain() {
+  ~Drain() { finish(); }
+  // Before the loop goes: the thread posts to it, and stops it, until it has ended.
+  void finish() {
+    over_ = true;
     if (thread_.joinable()) thread_.join();
   }
   void signalled(RealLoop& loop) {
@@ -269,6 +272,7 @@ int run_coordinator(const Topology& topology) {
   log_info("coordinator", "up", {{"jobs", (*jobs_loop)->bound_address()}, {"control", (*control_loop)->bound_address()}});
   std::thread edge_thread([&] { (*jobs_loop)->run(); });
   (*control_loop)->run();
+  drain.finish();
   (*jobs_loop)->stop();
   edge_thread.join();
   return exit.code();
@@ -279,8 +283,8 @@ int run_worker(const Topology& topology, const std::string& worker_name) {
   const auto slot = find_worker(topology, worker_name);
   if (!slot) return failed("worker", {ErrorCode::kInvalidArgument, "the topology has no worker '" + worker_name + "'"});
 
-  WorkerParts parts;
-  if (const auto loaded = load_engine(topology, topology.pools[slot->pool], parts); !loaded) return failed("worker", loaded.error());
+  WorkerParts loading;
+  if (const auto loaded = load_engine(topology, topology.pools[slot->pool], loading); !loaded) return failed("worker", loaded.error());
 
   std::unique_ptr<Worker> worker;
   LoopExit exit("worker");
@@ -296,6 +300,7 @@ int run_worker(const Topology& topology, const std::string& worker_name) {
   signalled = loop->get();
   exit.attach(**loop);
 
+  WorkerParts parts = std::move(loading);  // behind the loop, to end before it: the data thread posts there as long as it lives
   Executor& home = (*loop)->executor();
   const auto sink = [&home, &worker](DataPlaneEvent event) {
     home.post(0, [&worker, event = std::move(event)](Outbox& out) { worker->on_data_plane(event, out); });
@@ -309,6 +314,7 @@ int run_worker(const Topology& topology, const std::string& worker_name) {
   home.post(0, [&worker](Outbox& out) { worker->start(out); });
   log_info("worker", "up", {{"name", worker_name}, {"blocks", parts.blocks}, {"address", (*loop)->bound_address()}});
   (*loop)->run();
+  drain.finish();
   (*loop)->remove(0);
   return exit.code();
 }

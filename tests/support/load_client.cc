@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/load_client.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <random>
+#include <utility>
+
+#include "runtime/base/check.h"
+
+namespace baton::test {
+namespace {
+
+constexpr Duration kAfterTheEnd = std::chrono::milliseconds(200);
+
+std::unique_ptr<RealLoop> open_loop() {
+  RealLoopOptions options;
+  options.incarnation = random_incarnation();
+  options.node = node_id("load/" + to_hex(options.incarnation.value));
+  auto loop = RealLoop::open(options);
+  CHECK(loop.has_value(), "no loop for a client");
+  return std::move(*loop);
+}
+
+}  // namespace
+
+LoadClient::LoadClient(const std::string& address)
+    : loop_(open_loop()), actor_(node_id("edge/jobs"), address, [this](const JobClient::Inbox& event, Outbox&) { take(event); }), cell_(actor_) {
+  loop_->add(0, cell_);
+  thread_ = std::thread([this] { loop_->run(); });
+}
+
+LoadClient::~LoadClient() {
+  loop_->stop();
+  thread_.join();
+}
+
+void LoadClient::take(const JobClient::Inbox& event) {
+  const std::lock_guard lock(mutex_);
+  const auto record_of = [this](std::uint64_t tag) -> JobRecord& {
+    JobRecord& record = records_[tag];  // a tag of no job shows as a record without a prompt
+    if (record.terminals > 0) ++record.after_the_end;
+    return record;
+  };
+  if (const auto* accepted = std::get_if<ClientAccepted>(&event)) record_of(accepted->tag).accepted = *accepted;
+  if (const auto* fresh = std::get_if<ClientTokens>(&event)) {
+    JobRecord& record = record_of(fresh->tag);
+    record.tokens.insert(record.tokens.end(), fresh->tokens.begin(), fresh->tokens.end());
+  }
+  if (const auto* done = std::get_if<ClientDone>(&event)) {
+    JobRecord& record = record_of(done->tag);
+    record.done = *done;
+    ++record.terminals;
+  }
+  if (const auto* error = std::get_if<ClientError>(&event)) {
+    JobRecord& record = record_of(error->tag);
+    record.error = *error;
+    ++record.terminals;
+  }
+  if (const auto* down = std::get_if<LinkDown>(&event)) {
+    for (auto& [tag, record] : records_)
+      if (!record.ended()) record.lost = "link down: " + down->reason;
+  }
+  changed_.notify_all();
+}
+
+JobRecord LoadClient::run(const LoadJob& job, Duration limit) {
+  const Time begin = real_now();
+  ClientSubmit submit = job.submit;
+  std::unique_lock lock(mutex_);
+  const std::uint64_t tag = ++last_tag_;
+  submit.tag = tag;
+  JobRecord& record = records_[tag];
+  record.submit = submit;
+  lock.unlock();
+  ask(submit);
+  lock.lock();
+  while (!record.ended() && real_now() - begin < limit) {
+    const bool late = job.cancel_after && real_now() - begin >= *job.cancel_after;
+    const bool far = job.cancel_at_tokens && record.tokens.size() >= *job.cancel_at_tokens;
+    if (!record.cancel_sent && (late || far)) {
+      record.cancel_sent = true;
+      lock.unlock();
+      ask(ClientCancel{0, submit.id});
+      lock.lock();
+      continue;
+    }
+    changed_.wait_for(lock, std::chrono::milliseconds(2));
+  }
+  record.timed_out = !record.ended();
+  record.took = real_now() - begin;
+  return record;
+}
+
+std::vector<JobRecord> LoadClient::records() {
+  const std::lock_guard lock(mutex_);
+  std::vector<JobRecord> all;
+  for (const auto& [tag, record] : records_) all.push_back(record);
+  return all;
+}
+
+std::vector<JobRecord> run_load(const std::string& address, const std::vector<LoadJob>& jobs, std::size_t clients, Duration limit,
+                                const std::function<void(std::size_t)>& progress) {
+  std::vector<std::unique_ptr<LoadClient>> swarm;
+  std::vector<std::vector<std::size_t>> shares(clients);
+  for (std::size_t i = 0; i < clients; ++i) swarm.push_back(std::make_unique<LoadClient>(address));
+  std::atomic<std::size_t> next{0};
+  std::atomic<std::size_t> ended{0};
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < clients; ++i)
+    threads.emplace_back([&, i] {
+      for (std::size_t job = next++; job < jobs.size(); job = next++) {
+        shares[i].push_back(job);
+        swarm[i]->run(jobs[job], limit);
+        const std::size_t so_far = ++ended;
+        if (progress) progress(so_far);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  std::this_thread::sleep_for(kAfterTheEnd);
+  std::vector<JobRecord> all(jobs.size());
+  for (std::size_t i = 0; i < clients; ++i) {
+    std::vector<JobRecord> records = swarm[i]->records();
+    for (std::size_t k = 0; k < records.size(); ++k) {
+      if (k < shares[i].size()) all[shares[i][k]] = std::move(records[k]);
+      else all.push_back(std::move(records[k]));  // events of a tag that was never given out
+    }
+  }
+  return all;
+}
+
+std::vector<LoadJob> random_jobs(const OracleOptions& model, std::uint64_t seed, std::size_t count, std::uint32_t prompt_max, std::uint32_t tokens_max,
+                                 std::uint32_t cancel_every) {
+  std::mt19937_64 random(seed);
+  const auto up_to = [&random](std::uint32_t most) { return static_cast<std::uint32_t>(1 + random() % most); };
+  std::vector<LoadJob> jobs(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    ClientSubmit& submit = jobs[i].submit;
+    submit.id = "load-" + std::to_string(seed) + '-' + std::to_string(i);
+    const std::uint32_t length = up_to(prompt_max);
+    for (std::uint32_t t = 0; t < length; ++t) submit.prompt_ids.push_back(static_cast<TokenId>(random() % model.vocab_size));
+    submit.sampling.max_tokens = up_to(tokens_max);
+    if (i % 2 == 1) {
+      submit.sampling.temperature = 0.8F;
+      submit.sampling.seed = random();
+      submit.seed_given = i % 4 == 1;  // else the cluster draws it and says so
+    }
+    submit.sampling.ignore_eos = i % 3 == 0;
+    if (cancel_every == 0 || random() % cancel_every != 0) continue;
+    if (random() % 2 == 0) jobs[i].cancel_at_tokens = static_cast<std::uint32_t>(random() % tokens_max);
+    else jobs[i].cancel_after = std::chrono::microseconds(random() % 40'000);
+  }
+  return jobs;
+}
+
+std::string oracle_complaint(const OracleOptions& model, const JobRecord& record) {
+  const std::string name = "job " + record.submit.id + ": ";
+  if (record.submit.prompt_ids.empty()) return "events for a tag that was never given out";
+  if (record.timed_out) return name + "no end";
+  if (!record.lost.empty()) return name + record.lost;
+  if (record.terminals != 1) return name + std::to_string(record.terminals) + " terminal events";
+  if (record.after_the_end != 0) return name + std::to_string(record.after_the_end) + " events after the end";
+  SamplingParams sampling = record.submit.sampling;
+  if (record.accepted) sampling.seed = record.accepted->seed;
+  if (record.accepted && record.submit.seed_given && record.accepted->seed != record.submit.sampling.seed) return name + "another seed than asked for";
+  if (!record.accepted && !record.tokens.empty()) return name + "tokens without an acceptance";
+  const std::vector<TokenId> wanted = oracle_stream(model, record.submit.prompt_ids, sampling);
+  if (record.tokens.size() > wanted.size()) return name + std::to_string(record.tokens.size()) + " tokens, not " + std::to_string(wanted.size());
+  for (std::size_t i = 0; i < record.tokens.size(); ++i) {
+    if (record.tokens[i].index != i) return name + "position " + std::to_string(record.tokens[i].index) + " where " + std::to_string(i) + " was due";
+    if (record.tokens[i].token != wanted[i]) return name + "wrong token at " + std::to_string(i);
+  }
+  if (record.error) return record.error->message.empty() ? name + "an error without words" : "";
+  const ClientDone& done = *record.done;
+  if (done.completion_tokens != record.tokens.size() || done.prompt_tokens != record.submit.prompt_ids.size()) return name + "usage is not what was sent";
+  if (done.reason == FinishReason::kCancelled) return record.cancel_sent ? "" : name + "cancelled by nobody";
+  if (record.tokens.size() != wanted.size()) return name + std::to_string(record.tokens.size()) + " tokens, not " + std::to_string(wanted.size());
+  const bool stopped = !sampling.ignore_eos && wanted.back() == kOracleStopToken;
+  if (done.reason != (stopped ? FinishReason::kStop : FinishReason::kLength)) return name + "another reason to finish";
+  return {};
+}
+
+}  // namespace baton::test

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// LoadClient: a client of the jobs socket that keeps every event it ever gets, also those that nobody should get: a second
+// terminal, a token after the end, an answer to a question never asked. run_load() drives many of them at once, one job at a
+// time each. A LoadClient is used from one thread and owns another one, its loop's.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "actors/job_client.h"
+#include "engine/oracle_engine.h"
+#include "runtime/actor/real_loop.h"
+
+namespace baton::test {
+
+struct JobRecord {
+  ClientSubmit submit;
+  std::optional<ClientAccepted> accepted;
+  std::vector<ClientToken> tokens;
+  std::optional<ClientDone> done;
+  std::optional<ClientError> error;
+  std::string lost;               // the link to the cluster went down
+  bool timed_out = false;         // no terminal event within the limit
+  bool cancel_sent = false;
+  std::uint32_t terminals = 0;
+  std::uint32_t after_the_end = 0;  // events behind the terminal one
+  Duration took{};
+
+  bool ended() const { return terminals > 0 || !lost.empty(); }
+};
+
+struct LoadJob {
+  ClientSubmit submit;
+  std::optional<std::uint32_t> cancel_at_tokens;  // cancelled once it has so many tokens…
+  std::optional<Duration> cancel_after;           // …or after that time
+};
+
+class LoadClient {
+ public:
+  explicit LoadClient(const std::string& address);
+  ~LoadClient();
+  LoadClient(const LoadClient&) = delete;
+  LoadClient& operator=(const LoadClient&) = delete;
+
+  // Submits and waits for the end. Needs `submit.id` if the job is to be cancelled.
+  JobRecord run(const LoadJob& job, Duration limit);
+  // All jobs of this client so far, with what has come since.
+  std::vector<JobRecord> records();
+
+ private:
+  void take(const JobClient::Inbox& event);
+  template <class Request>
+  void ask(const Request& request) {
+    loop_->executor().post(0, [this, request](Outbox& out) { actor_.ask(request, out); });
+  }
+
+  std::unique_ptr<RealLoop> loop_;
+  JobClient actor_;
+  ActorCell<JobClient> cell_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::uint64_t, JobRecord> records_;  // by tag
+  std::uint64_t last_tag_ = 0;
+  std::thread thread_;
+};
+
+// All jobs, by so many clients at once; records in the order of `jobs`. A little after the last end the clients are asked
+// again, so that what comes too late is in the records. `progress` is called with the number of ended jobs, on any thread.
+std::vector<JobRecord> run_load(const std::string& address, const std::vector<LoadJob>& jobs, std::size_t clients, Duration limit,
+                                const std::function<void(std::size_t)>& progress = {});
+
+// Jobs that fit the model and a pool of `blocks` blocks: random prompts and lengths, half greedy, half seeded; of each
+// `cancel_every`, one is cancelled at a random moment (0: none).
+std::vector<LoadJob> random_jobs(const OracleOptions& model, std::uint64_t seed, std::size_t count, std::uint32_t prompt_max, std::uint32_t tokens_max,
+                                 std::uint32_t cancel_every);
+
+// "" if the record is what the model must give: exactly one terminal, every token that of oracle_stream, all of them unless it
+// was cancelled or failed with a typed error (which the caller may forbid by looking at `error`).
+std::string oracle_complaint(const OracleOptions& model, const JobRecord& record);
+
+}  // namespace baton::test
