@@ -12,7 +12,15 @@
 namespace baton {
 
 int run_bench_engine(const BenchEngineOptions& options) {
-  const std::string wanted = options.model.empty() ? default_cache_dir() + "/models/smollm2-135m-instruct" : options.model;
+  std::string wanted = options.model;
+  if (wanted.empty()) {
+    const auto cache = default_cache_dir();
+    if (!cache) {
+      std::fprintf(stderr, "baton: %s\n", cache.error().message.c_str());
+      return kFailed;
+    }
+    wanted = *cache + "/models/smollm2-135m-instruct";
+  }
   const auto path = resolve_model_path(wanted);
   if (!path) {
     std::fprintf(stderr, "baton: %s; `baton model fetch smollm2` gets a small one\n", path.error().message.c_str());
