@@ -160,6 +160,11 @@ void Edge::on(const FsckReport& report, Outbox& out) {
 void Edge::on(const LinkDown& down, Outbox& out) {
   if (down.node != options_.coordinator_node) return lose_client(down.node, down.incarnation, out);
   if (joined_ && down.incarnation != coordinator_.incarnation) return;
+  if (!joined_ && down.incarnation.value != 0) {
+    // That life has ended the link and never takes it up again: only another life of this edge is listened to.
+    process_.exit(1, "the coordinator does not listen to this edge any more: " + down.reason);
+    return;
+  }
   joined_ = false;
   coordinator_ = {options_.coordinator_node, {}, 0, 0};
   while (!streams_.empty()) fail_stream(streams_.begin()->first, ErrorCode::kUnavailable, "the coordinator was lost: " + down.reason.substr(0, 512), out);

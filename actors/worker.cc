@@ -100,7 +100,9 @@ void Worker::on(const HeartbeatAck&, Outbox& out) {
 
 void Worker::on(const LinkDown& down, Outbox& out) {
   if (down.node != options_.coordinator_node) return;  // the coordinator tells when a peer is really gone
-  if (joined_ && down.incarnation == coordinator_.incarnation) process_.exit(1, "lost the coordinator: " + down.reason);
+  // A life that has ended the link never takes it up again, so neither a member nor a newcomer can go on as who it is.
+  const bool over = joined_ ? down.incarnation == coordinator_.incarnation : down.incarnation.value != 0;
+  if (over) process_.exit(1, "lost the coordinator: " + down.reason);
   else if (!joined_) say_hello(out);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/sim_wire.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kvstore/digest.h"
@@ -152,7 +153,8 @@ void SimCluster::kill_worker(const std::string& name) {
 }
 
 void SimCluster::worker_ended(const std::string& name) {
-  if (auto* process = static_cast<WorkerProcess*>(world_.process(name))) fabric_.kill(process->key);
+  const bool is_worker = std::find(workers_.begin(), workers_.end(), name) != workers_.end();
+  if (auto* process = world_.process(name); is_worker && process != nullptr) fabric_.kill(static_cast<WorkerProcess*>(process)->key);
   world_.kill(name);
   heap_.after(options_.restart_after, [this, name] {
     if (!world_.alive(name)) world_.restart(name);
