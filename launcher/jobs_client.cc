@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kGlance{50};       // how often a waiting call looks up
 constexpr std::chrono::milliseconds kAskAgain{500};    // an edge that is not in the cluster yet stays silent
+constexpr std::chrono::seconds kSpeakUp{1};            // a link on which we say nothing notices nothing
+constexpr std::chrono::seconds kUnreachable{5};        // without a sign of the other side after we spoke
+constexpr std::chrono::seconds kCancelLimit{5};
 
 }  // namespace
 
@@ -89,6 +92,7 @@ Result<std::unique_ptr<JobsClient>> JobsClient::connect(const std::string& addre
   RealLoopOptions options;
   options.incarnation = random_incarnation();
   options.node = node_id("client/" + to_hex(options.incarnation.value));
+  options.links.unreachable_after = kUnreachable;
   auto loop = RealLoop::open(options);
   if (!loop) return tl::unexpected(loop.error());
   std::unique_ptr<JobsClient> client(new JobsClient(std::make_unique<Connection>(std::move(*loop), address)));
@@ -102,16 +106,24 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
   submit.tag = ++connection_->tag;
   connection_->ask(submit);
   std::string id = submit.id;
-  bool cancelled = false;
+  Time speak_at = real_now() + kSpeakUp;
+  Time give_up_at = kNever;
   for (;;) {
-    if (!cancelled && !id.empty() && interrupted && interrupted()) {
-      connection_->ask(ClientCancel{submit.tag, id});
-      cancelled = true;
+    if (give_up_at == kNever && interrupted && interrupted()) {
+      if (!id.empty()) connection_->ask(ClientCancel{submit.tag, id});
+      give_up_at = real_now() + kCancelLimit;
+    }
+    if (const Time now = real_now(); now >= give_up_at) {
+      return fail(ErrorCode::kUnavailable, "the cluster at " + connection_->address + " did not confirm that the job is cancelled");
+    } else if (now >= speak_at) {
+      connection_->ask(StatusRequest{});  // the answer is of no interest, that somebody takes it is
+      speak_at = now + kSpeakUp;
     }
     const auto answer = connection_->next(kGlance);
     if (!answer) continue;
     if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == submit.tag) {
       id = accepted->id;
+      if (give_up_at != kNever) connection_->ask(ClientCancel{submit.tag, id});  // interrupted before it had a name
       on_event(*accepted);
     } else if (const auto* tokens = std::get_if<ClientTokens>(&*answer); tokens != nullptr && tokens->tag == submit.tag) {
       on_event(*tokens);

@@ -91,9 +91,9 @@ int run_submit(const SubmitOptions& options) {
   const Result<void> done = cluster->client->submit(
       *job, [&](const JobsClient::Event& event) { std::visit([&](const auto& each) { printer.on(each); }, event); },
       [&] { return interrupt_seen != 0 || printer.output_closed(); });
-  if (!done) return complain("submit", done.error());
+  if (!done) complain("submit", done.error());
   if (interrupt_seen != 0 || printer.output_closed()) return kInterrupted;
-  return printer.failed() ? kFailed : kDone;
+  return !done || printer.failed() ? kFailed : kDone;
 }
 
 int run_cancel(const CancelOptions& options) {

@@ -1,92 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program as a user meets it: exit codes, help, one cluster of the test model from up to down. Real processes; each
 // test has its own HOME, so clusters of the machine's user are neither seen nor touched.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <sstream>
 
-namespace baton {
+#include "tests/support/cluster_process.h"
+#include "tests/support/json_lines.h"
+
+namespace baton::test {
 namespace {
 
-struct Output {
-  int exit_status = -1;
-  std::string out;
-  std::string err;
-};
+// Words between spaces.
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return words;
+}
+
+std::vector<Json> lines_of(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<Json> lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(parse_json(line));
+  return lines;
+}
 
 class Cli : public ::testing::Test {
  protected:
-  Cli() {
-    char pattern[] = "/tmp/baton_cli_XXXXXX";
-    home_ = mkdtemp(pattern);
-    setenv("HOME", home_.c_str(), 1);
+  Output run(const std::string& words) { return home_.run(words_of(words)); }
+  // One prefill and one decode worker of the test model. `more`: further lines of the file.
+  ClusterProcess make_cluster(const std::string& more = "", const std::string& model = "oracle:") {
+    ClusterSpec spec;
+    spec.name = "cli";
+    spec.model = model;
+    spec.kv_memory = "4MiB";
+    spec.more = "lifecycle: { start_timeout: 60s }\n" + more;
+    return ClusterProcess(home_, spec);
   }
-  ~Cli() override {
-    run("down --now");
-    std::filesystem::remove_all(home_);
-  }
+  std::size_t processes() const { return home_.processes().size(); }
 
-  // Through the shell, for quoting and redirection.
-  Output run(const std::string& arguments) {
-    const std::string command = std::string(BATON_BINARY_DIR) + "/bin/baton " + arguments + " >" + home_ + "/out 2>" + home_ + "/err </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(home_ + "/out"), read(home_ + "/err")};
-  }
-  static std::string read(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    std::ostringstream text;
-    text << stream.rdbuf();
-    return text.str();
-  }
-  static int free_port() {
-    const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    EXPECT_EQ(bind(probe, reinterpret_cast<sockaddr*>(&address), length), 0);
-    EXPECT_EQ(getsockname(probe, reinterpret_cast<sockaddr*>(&address), &length), 0);
-    close(probe);
-    return ntohs(address.sin_port);
-  }
-  // One prefill and one decode worker of the test model, on free ports.
-  std::string topology(const std::string& more = "") {
-    const std::string path = home_ + "/cli.yaml";
-    jobs_port_ = free_port();
-    std::ofstream(path) << "version: 1\nname: cli\nmodel: { path: \"oracle:\" }\nkv_cache: { memory: 4MiB }\n"
-                        << "coordinator: { jobs: \"tcp://127.0.0.1:" << jobs_port_ << "\", control: \"tcp://127.0.0.1:" << free_port() << "\" }\n"
-                        << "pools:\n  - { name: prefill, role: prefill, threads: 1 }\n  - { name: decode, role: decode, threads: 1 }\n"
-                        << "lifecycle: { start_timeout: 60s }\n" << more;
-    return path;
-  }
-  pid_t launcher_pid() { return static_cast<pid_t>(std::atoi(read(home_ + "/.local/state/baton/cli/lock").c_str())); }
-  // Processes of this test's cluster, the launcher apart.
-  int processes() {
-    int found = 0;
-    for (const auto& each : std::filesystem::directory_iterator("/proc")) {
-      const std::string words = read(each.path() / "cmdline");
-      if (words.find(home_ + "/.local") != std::string::npos && words.find("--base-folder") != std::string::npos) ++found;
-    }
-    return found;
-  }
-  static bool comes_true(const std::function<bool()>& condition) {
-    for (int i = 0; i < 2000; ++i, usleep(5000))
-      if (condition()) return true;
-    return false;
-  }
-
-  std::string home_;
-  int jobs_port_ = 0;
+  TestHome home_;
 };
 
 TEST_F(Cli, EveryCommandHasHelp) {
@@ -110,7 +66,7 @@ TEST_F(Cli, WrongUsageIsTwo) {
 }
 
 TEST_F(Cli, AWrongTopologyIsThreeAndStartsNothing) {
-  const std::string path = topology("replicas: 3\n");
+  const std::string path = make_cluster("replicas: 3\n").file();
   for (const char* command : {"up ", "validate "}) {
     const Output wrong = run(command + path);
     EXPECT_EQ(wrong.exit_status, 3);
@@ -118,86 +74,122 @@ TEST_F(Cli, AWrongTopologyIsThreeAndStartsNothing) {
     EXPECT_NE(wrong.err.find("1 error; nothing was started"), std::string::npos);
   }
   EXPECT_EQ(run("validate --json " + path).exit_status, 3);
-  EXPECT_FALSE(std::filesystem::exists(home_ + "/.local"));
+  EXPECT_FALSE(std::filesystem::exists(home_.path() + "/state"));
 }
 
 TEST_F(Cli, ADryRunShowsThePlanAndStartsNothing) {
-  const Output plan = run("up --dry-run " + topology() + " --set pools.decode.replicas=2");
+  const Output plan = run("up --dry-run " + make_cluster().file() + " --set pools.decode.replicas=2");
   EXPECT_EQ(plan.exit_status, 0);
   for (const char* name : {"coordinator", "prefill-0", "decode-0", "decode-1"}) EXPECT_NE(plan.out.find(name), std::string::npos) << name;
-  EXPECT_FALSE(std::filesystem::exists(home_ + "/.local"));
+  EXPECT_FALSE(std::filesystem::exists(home_.path() + "/state"));
 }
 
 TEST_F(Cli, WithNoClusterClientsFailAndDownIsDone) {
   for (const char* command : {"status", "submit x", "cancel x", "fsck"}) {
     const Output failed = run(command);
     EXPECT_EQ(failed.exit_status, 1) << command;
-    EXPECT_NE(failed.err.find("no cluster is up"), std::string::npos) << failed.err;
+    EXPECT_NE(failed.err.find("no cluster is up; start one with `baton up"), std::string::npos) << failed.err;
   }
   EXPECT_EQ(run("down").exit_status, 0);
 }
 
-TEST_F(Cli, ATakenPortIsToldWithItsOwner) {
-  const std::string path = topology();
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(jobs_port_));
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(listen(listener, 1), 0);
-  const Output failed = run("up " + path + " --detach");
-  EXPECT_EQ(failed.exit_status, 1);
-  EXPECT_NE(failed.err.find("127.0.0.1:" + std::to_string(jobs_port_) + " is taken by pid " + std::to_string(getpid())), std::string::npos) << failed.err;
-  close(listener);
-}
-
 TEST_F(Cli, UpStatusDown) {
-  const std::string path = topology();
-  const Output up = run("up " + path + " --detach");
+  ClusterProcess cluster = make_cluster();
+  const Output up = run("up " + cluster.file() + " --detach");
   ASSERT_EQ(up.exit_status, 0) << up.err;
   EXPECT_NE(up.out.find("cli is up"), std::string::npos);
-  EXPECT_EQ(processes(), 3);
-  EXPECT_NE(read(home_ + "/.local/state/baton/cli/cluster.json").find("\"name\":\"cli\""), std::string::npos);
+  EXPECT_EQ(processes(), 4u);
+  EXPECT_NE(read_text(cluster.state() + "/cluster.json").find("\"name\":\"cli\""), std::string::npos);
 
-  const Output again = run("up " + path + " --detach");
+  const Output again = run("up " + cluster.file() + " --detach");
   EXPECT_EQ(again.exit_status, 1);
-  EXPECT_NE(again.err.find("launcher pid " + std::to_string(launcher_pid())), std::string::npos) << again.err;
-  EXPECT_EQ(run("up " + path + " --detach --wait").exit_status, 0);
+  EXPECT_NE(again.err.find("launcher pid " + std::to_string(cluster.pid("launcher"))), std::string::npos) << again.err;
+  EXPECT_EQ(run("up " + cluster.file() + " --detach --wait").exit_status, 0);
 
-  for (const std::string& flags : {std::string(), std::string(" --topology cli"), " --topology " + path}) {
+  for (const std::string& flags : {std::string(), std::string(" --topology cli"), " --topology " + cluster.file()}) {
     const Output status = run("status --json" + flags);
     EXPECT_EQ(status.exit_status, 0) << status.err;
     for (const char* part : {"\"coordinator\":{\"pid\":", "\"name\":\"prefill-0\"", "\"name\":\"decode-0\"", "\"state\":\"ready\"", "\"kv_blocks_total\":"})
       EXPECT_NE(status.out.find(part), std::string::npos) << part << '\n' << status.out;
   }
   EXPECT_EQ(run("status").exit_status, 0);
-  EXPECT_EQ(run("cancel nobody").exit_status, 1);
+  EXPECT_EQ(run("fsck").exit_status, 0);
 
   const Output down = run("down cli");
   EXPECT_EQ(down.exit_status, 0) << down.err;
-  EXPECT_EQ(processes(), 0);
-}
-
-TEST_F(Cli, AKilledWorkerIsStartedAgain) {
-  ASSERT_EQ(run("up " + topology() + " --detach").exit_status, 0);
-  const std::string file = home_ + "/.local/state/baton/cli/cluster.json";
-  const std::string before = read(file);
-  const std::size_t at = before.find("\"name\":\"decode-0\"");
-  ASSERT_NE(at, std::string::npos);
-  const pid_t worker = std::atoi(before.c_str() + before.find("\"pid\":", at) + 6);
-  ASSERT_GT(worker, 0);
-  ASSERT_EQ(kill(worker, SIGKILL), 0);
-  EXPECT_TRUE(comes_true([&] { return processes() == 3 && read(file) != before && read(file).find("\"pid\":0") == std::string::npos; }));
-}
-
-TEST_F(Cli, NothingOutlivesAKilledLauncher) {
-  ASSERT_EQ(run("up " + topology() + " --detach").exit_status, 0);
-  ASSERT_EQ(processes(), 3);
-  ASSERT_EQ(kill(launcher_pid(), SIGKILL), 0);
   EXPECT_TRUE(comes_true([&] { return processes() == 0; }));
-  EXPECT_EQ(run("status").exit_status, 1);
+  EXPECT_EQ(cluster.complaints_in_logs(), "");
+}
+
+TEST_F(Cli, SubmitStreamsOneObjectALine) {
+  ClusterProcess cluster = make_cluster();
+  ASSERT_TRUE(cluster.up());
+  const Output text = run("submit hello --max-tokens 5 --ignore-eos");
+  EXPECT_EQ(text.exit_status, 0) << text.err;
+  EXPECT_NE(text.err.find("5 prompt + 5 generated tokens (length)"), std::string::npos) << text.err;
+  EXPECT_NE(text.err.find("prefill on prefill-0, decode on decode-0"), std::string::npos) << text.err;
+
+  const Output output = run("submit hello --max-tokens 5 --ignore-eos --json --id mine");
+  ASSERT_EQ(output.exit_status, 0) << output.err;
+  EXPECT_EQ(output.err, "");
+  const std::vector<Json> lines = lines_of(output.out);
+  ASSERT_EQ(lines.size(), 7u) << output.out;
+  EXPECT_EQ(lines[0].at("event").text, "accepted");
+  EXPECT_EQ(lines[0].at("id").text, "mine");
+  std::string together;
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(lines[1 + i].at("event").text, "token");
+    EXPECT_EQ(lines[1 + i].at("index").number, static_cast<double>(i));
+    together += lines[1 + i].at("text").text;
+  }
+  EXPECT_EQ(text.out.substr(0, together.size()), together);
+  const Json& done = lines[6];
+  EXPECT_EQ(done.at("event").text, "done");
+  EXPECT_EQ(done.at("finish_reason").text, "length");
+  EXPECT_EQ(done.at("usage").at("completion_tokens").number, 5);
+  EXPECT_EQ(done.at("prefill_worker").text, "prefill-0");
+  EXPECT_EQ(done.at("decode_worker").text, "decode-0");
+  EXPECT_GT(done.at("kv_bytes_moved").number, 0);
+  EXPECT_FALSE(done.at("transport").text.empty());
+  for (const char* timing : {"queue_ms", "ttft_ms", "total_ms"}) EXPECT_GE(done.at("timings").at(timing).number, 0) << timing;
+}
+
+TEST_F(Cli, AJobIsCancelledByNameOrByInterrupt) {
+  ClusterProcess cluster = make_cluster("", "oracle:step_time=20ms");
+  ASSERT_TRUE(cluster.up());
+  const std::string words = "submit hello --max-tokens 1000 --ignore-eos --json --id ";
+  const auto started = [&](const std::string& log) {
+    return comes_true([&] { return read_text(home_.path() + '/' + log).find("\"index\":2") != std::string::npos; });
+  };
+  const pid_t first = home_.start(words_of(words + "long"), "long.log");
+  ASSERT_TRUE(started("long.log"));
+  const Output cancel = run("cancel long");
+  EXPECT_EQ(cancel.exit_status, 0) << cancel.err;
+  EXPECT_EQ(home_.wait_for(first, std::chrono::seconds(10)), 0);
+  EXPECT_NE(read_text(home_.path() + "/long.log").find("\"finish_reason\":\"cancelled\""), std::string::npos);
+
+  const pid_t second = home_.start(words_of(words + "other"), "other.log");
+  ASSERT_TRUE(started("other.log"));
+  EXPECT_EQ(kill(second, SIGINT), 0);
+  EXPECT_EQ(home_.wait_for(second, std::chrono::seconds(10)), 130);
+  EXPECT_NE(read_text(home_.path() + "/other.log").find("\"finish_reason\":\"cancelled\""), std::string::npos);
+  EXPECT_EQ(cluster.fsck(), "");
+}
+
+// Ctrl-C of `baton up` in the foreground drains: the job that runs ends as it would have, and its client hears of it.
+TEST_F(Cli, AnInterruptedForegroundClusterDrains) {
+  ClusterProcess cluster = make_cluster("", "oracle:step_time=10ms");
+  const pid_t up = home_.start(words_of("up " + cluster.file()), "up.log");
+  ASSERT_TRUE(comes_true([&] { return read_text(home_.path() + "/up.log").find("cli is up") != std::string::npos; }));
+  const pid_t job = home_.start(words_of("submit hello --max-tokens 100 --ignore-eos --json"), "job.log");
+  ASSERT_TRUE(comes_true([&] { return read_text(home_.path() + "/job.log").find("\"index\":2") != std::string::npos; }));
+  ASSERT_EQ(kill(up, SIGINT), 0);
+  EXPECT_EQ(home_.wait_for(job, std::chrono::seconds(20)), 0) << read_text(home_.path() + "/job.log");
+  EXPECT_NE(read_text(home_.path() + "/job.log").find("\"finish_reason\":\"length\""), std::string::npos);
+  EXPECT_EQ(home_.wait_for(up, std::chrono::seconds(20)), 130) << read_text(home_.path() + "/up.log");
+  EXPECT_TRUE(comes_true([&] { return processes() == 0; }));
+  EXPECT_EQ(cluster.complaints_in_logs(), "");
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::test

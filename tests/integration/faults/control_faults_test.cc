@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Launcher and coordinator of a real cluster are killed while jobs are under way: clients hear of it within seconds, nothing
+// hangs, nothing is left running that should not, and a coordinator that is started again serves.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "tests/support/cluster_process.h"
+#include "tests/support/load_client.h"
+
+namespace baton::test {
+namespace {
+
+constexpr Duration kSeconds = std::chrono::seconds(15);
+
+OracleOptions slow_model() {
+  OracleOptions model;
+  model.vocab_size = 512;
+  model.max_model_len = 4096;
+  model.step_time = std::chrono::milliseconds(20);
+  return model;
+}
+
+class ControlFaults : public ::testing::Test {
+ protected:
+  ControlFaults() : cluster_(home_, oracle_spec(model_, 2048)) {}
+
+  // A job of a minute, as `baton submit` does it. Returns once it is under way; wait() tells how it ended.
+  void start_job() {
+    client_ = cluster_.connect();
+    ASSERT_NE(client_, nullptr);
+    ClientSubmit submit;
+    submit.prompt_ids = {1, 2, 3};
+    submit.sampling.max_tokens = 3000;
+    submit.sampling.ignore_eos = true;
+    thread_ = std::thread([this, submit] {
+      const auto done = client_->submit(
+          submit, [this](const JobsClient::Event& event) {
+            if (std::holds_alternative<ClientTokens>(event)) under_way_ = true;
+            if (const auto* error = std::get_if<ClientError>(&event)) error_ = error->message;
+          },
+          {});
+      if (!done) error_ = done.error().message;
+      ended_ = true;
+    });
+    ASSERT_TRUE(comes_true([this] { return under_way_.load(); }));
+  }
+  bool job_fails_within(Duration limit) { return comes_true([this] { return ended_.load(); }, limit) && !error_.empty(); }
+  ~ControlFaults() override {
+    if (!thread_.joinable()) return;
+    for (const pid_t pid : home_.processes()) kill(pid, SIGKILL);
+    thread_.join();
+  }
+
+  const OracleOptions model_ = slow_model();
+  TestHome home_;
+  ClusterProcess cluster_;
+  std::unique_ptr<JobsClient> client_;
+  std::atomic<bool> under_way_{false};
+  std::atomic<bool> ended_{false};
+  std::string error_;  // written before ended_
+  std::thread thread_;
+};
+
+TEST_F(ControlFaults, NothingOutlivesAKilledLauncher) {
+  ASSERT_TRUE(cluster_.up());
+  ASSERT_EQ(home_.processes().size(), 4u);
+  start_job();
+  ASSERT_TRUE(cluster_.send_signal("launcher", SIGKILL));
+  EXPECT_TRUE(comes_true([&] { return home_.processes().empty(); }, std::chrono::seconds(5)));
+  EXPECT_TRUE(job_fails_within(kSeconds));
+  EXPECT_EQ(home_.run({"status"}).exit_status, 1);
+  ASSERT_TRUE(cluster_.up());  // what it left behind is in nobody's way
+  EXPECT_EQ(cluster_.fsck(), "");
+}
+
+TEST_F(ControlFaults, AKilledCoordinatorIsStartedAgainAndItsJobsFail) {
+  ASSERT_TRUE(cluster_.up());
+  const pid_t coordinator = cluster_.pid("coordinator");
+  const pid_t decode = cluster_.pid("decode-0");
+  start_job();
+  ASSERT_TRUE(cluster_.send_signal("coordinator", SIGKILL));
+  EXPECT_TRUE(job_fails_within(kSeconds));
+  // Workers do not serve a coordinator that does not know their jobs: they end, and join it anew.
+  EXPECT_TRUE(cluster_.is_back("coordinator", coordinator, std::chrono::seconds(30)));
+  EXPECT_TRUE(cluster_.is_back("decode-0", decode, std::chrono::seconds(30)));
+  const std::vector<LoadJob> jobs = random_jobs(model_, 7, 8, 50, 20, 0);
+  for (const JobRecord& record : run_load(cluster_.jobs(), jobs, 4, std::chrono::seconds(30))) {
+    EXPECT_EQ(oracle_complaint(model_, record), "");
+    EXPECT_FALSE(record.error) << record.error->message;
+  }
+  EXPECT_EQ(cluster_.fsck(), "");
+  EXPECT_EQ(cluster_.down().exit_status, 0);
+  EXPECT_EQ(cluster_.complaints_in_logs(), "");
+  if (HasFailure()) std::fputs(cluster_.logs().c_str(), stderr);
+}
+
+// It says nothing and takes nothing: the client notices by itself, and so do the workers.
+TEST_F(ControlFaults, AFrozenCoordinatorIsNoticed) {
+  ASSERT_TRUE(cluster_.up());
+  const pid_t coordinator = cluster_.pid("coordinator");
+  const pid_t decode = cluster_.pid("decode-0");
+  start_job();
+  ASSERT_EQ(kill(coordinator, SIGSTOP), 0);
+  EXPECT_TRUE(job_fails_within(kSeconds));
+  const Output status = home_.run({"status"});
+  EXPECT_EQ(status.exit_status, 1);
+  EXPECT_NE(status.err.find("does not answer"), std::string::npos) << status.err;
+  ASSERT_EQ(kill(coordinator, SIGCONT), 0);
+  EXPECT_TRUE(cluster_.is_back("decode-0", decode, std::chrono::seconds(30)));
+  EXPECT_EQ(cluster_.pid("coordinator"), coordinator);
+  EXPECT_EQ(cluster_.fsck(), "");
+  if (HasFailure()) std::fputs(cluster_.logs().c_str(), stderr);
+}
+
+// A worker that cannot live: after its restarts the cluster stops, says which and why, and names exit status 5.
+TEST_F(ControlFaults, AWorkerThatKeepsDyingEndsTheCluster) {
+  const pid_t up = home_.start({"up", cluster_.file()}, "up.log");
+  const auto words = [&] { return read_text(home_.path() + "/up.log"); };
+  ASSERT_TRUE(comes_true([&] { return words().find("it is up") != std::string::npos; })) << words();
+  pid_t last = 0;
+  const auto kill_next = [&] {
+    const pid_t now = cluster_.pid("decode-0");
+    if (now != 0 && now != last && kill(now, SIGKILL) == 0) last = now;
+    return words().find("is given up") != std::string::npos;
+  };
+  EXPECT_TRUE(comes_true(kill_next, std::chrono::seconds(40)));
+  EXPECT_EQ(home_.wait_for(up, std::chrono::seconds(40)), 5);
+  EXPECT_NE(words().find("decode-0 keeps ending (killed by signal 9"), std::string::npos) << words();
+  EXPECT_TRUE(comes_true([&] { return home_.processes().empty(); }));
+}
+
+}  // namespace
+}  // namespace baton::test
