@@ -7,6 +7,7 @@
 set -eu
 
 version=1.22.0
+revision=1  # of what this script changes in the tree
 case "$(uname -m)" in
   x86_64) sha256=c6e0aaa82dc6e49dc3ddaac465b530e014f48b6c1c6b5ae74fbdd199d824351b ;;
   *) echo "get_ucx.sh: no wheel is pinned for $(uname -m): install your distribution's UCX >= 1.13 (libucx-dev)" >&2; exit 1 ;;
@@ -14,7 +15,7 @@ esac
 
 dest=${1:-$(cd "$(dirname "$0")/.." && pwd)/.deps/ucx}
 stamp=$dest/.sha256
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sha256" ] && [ -f "$dest/libucx/lib/libucp.so" ]; then
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sha256 $revision" ] && [ -f "$dest/libucx/lib/libucp.so" ]; then
   echo "get_ucx.sh: UCX $version is already in $dest"
   exit 0
 fi
@@ -32,7 +33,12 @@ if ! echo "$sha256  $wheel" | sha256sum --check --status; then
   exit 1
 fi
 python3 -m zipfile -e "$wheel" "$work/tree"
-echo "$sha256" > "$work/tree/.sha256"
+# When it is loaded, UCX overwrites the first instructions of mmap, munmap and madvise for the whole process, to know when to
+# forget registrations of memory it did not allocate. Baton registers its pools once; the hooks only cost every thread, and
+# crash under a thread sanitizer. It is too late to say so from code: only the environment or this file is read early enough.
+conf=$work/tree/libucx/etc/ucx/ucx.conf
+{ echo "UCX_MEM_EVENTS=n"; cat "$conf"; } > "$conf.new" && mv "$conf.new" "$conf"
+echo "$sha256 $revision" > "$work/tree/.sha256"
 rm -rf "$dest"
 mv "$work/tree" "$dest"
 echo "get_ucx.sh: UCX $version is in $dest"

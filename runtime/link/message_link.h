@@ -3,8 +3,8 @@
 // receiver says where the bytes go, and a force-close after which nothing moves. UCX, the in-process hub and the simulated
 // fabric each implement it, so that one set of transfer rules serves all three.
 //
-// One thread at a time. From inside send() and force_close() only on_sent() and on_received() may come, for other operations
-// than the one being sent; from inside an event only send() may be called. Endpoint ids are never reused. Bounded by what the owner connects, sends and accepts.
+// One thread at a time. From inside send() and force_close() only on_sent() and on_received() may come; from inside an event
+// only send() may be called. Endpoint ids are never reused. Bounded by what the owner connects, sends and accepts.
 #pragma once
 
 #include <array>
@@ -43,7 +43,7 @@ class MessageLink {
   virtual ~MessageLink() = default;
   virtual Result<EndpointId> connect(const std::string& address) = 0;
   enum class Sent { kPending, kDone, kFailed };
-  // kDone and kFailed: over already, no on_sent() follows. The payload must lie in the pool and stay until the end. The
+  // kPending: one on_sent() ends it, perhaps before this returns. kDone and kFailed: over already, no on_sent() follows. The payload must lie in the pool and stay until the end. The
   // first message on an endpoint ends well only when the connection is made.
   virtual Sent send(EndpointId to, std::uint64_t operation, const MessageHeaderBytes& header, std::span<const std::byte> payload,
                     std::string& reason) = 0;

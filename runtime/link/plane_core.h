@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -42,6 +43,10 @@ class PlaneCore final : public MessageEvents {
   // The link may be made after the core (it needs the core for its events), but before the first other call.
   PlaneCore(PlaneCoreOptions options, DataPlaneSink sink, PlaceDigest digest);
   void attach(MessageLink& link, std::span<std::byte> pool);
+
+  // Asked before a piece is refused because its transfer is not known: open() may have been called on another thread and
+  // not have reached this one, while the sender was quick. Calls open() for what it finds; may be left out.
+  void set_late_opens(std::function<void()> fetch) { fetch_late_opens_ = std::move(fetch); }
 
   void set_now(Time now) { now_ = now; }
   Time now() const { return now_; }
@@ -121,6 +126,7 @@ class PlaneCore final : public MessageEvents {
   const PlaneCoreOptions options_;
   DataPlaneSink sink_;
   PlaceDigest digest_;
+  std::function<void()> fetch_late_opens_;
   MessageLink* link_ = nullptr;
   std::span<std::byte> pool_;
   std::optional<TransferReceiver> receiver_;

@@ -145,6 +145,7 @@ MessageEvents::Destination PlaneCore::on_message(EndpointId from, std::span<cons
     receiver_->table().count_refusal(honest ? Refusal::kWrongBytes : Refusal::kWrongPeer);
     return {};
   }
+  if (fetch_late_opens_ && !receiver_->table().contains(claim.transfer)) fetch_late_opens_();
   const std::span<std::byte> to = receiver_->accept(claim);
   if (to.empty()) return {};
   const std::uint64_t operation = next_receive_++;

@@ -38,6 +38,7 @@ Result<std::unique_ptr<UcxDataPlane>> UcxDataPlane::create(UcxOptions options) {
   if (!ucx) return tl::unexpected(std::move(ucx).error());
   plane->ucx_ = *std::move(ucx);
   plane->core_.attach(*plane->ucx_, plane->pool());
+  plane->core_.set_late_opens([raw = plane.get()] { raw->take_opens(); });
   plane->thread_ = std::thread([raw = plane.get()] { raw->run(); });
   return plane;
 }
@@ -48,47 +49,47 @@ UcxDataPlane::UcxDataPlane(UcxOptions options)
 
 UcxDataPlane::~UcxDataPlane() {
   if (thread_.joinable()) {
-    post([this] { stopping_ = true; });
+    post(commands_, [this] { stopping_ = true; });
     thread_.join();
   }
   ucx_.reset();  // before the core, which hears its events
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
-void UcxDataPlane::post(std::function<void()> command) {
+void UcxDataPlane::post(Commands& queue, std::function<void()> command) {
   {
     const std::lock_guard lock(mutex_);
-    commands_.push_back(std::move(command));
-    if (commands_.size() > 1) return;  // whoever queued the first one rings
+    queue.push_back(std::move(command));
+    if (queue.size() > 1) return;  // whoever queued the first one rings
   }
   const std::uint64_t one = 1;
   (void)!::write(wake_fd_, &one, sizeof one);
 }
 
 void UcxDataPlane::open(const TransferId& transfer, const PeerKey& from, std::vector<Place> places, Duration time_limit) {
-  post([this, transfer, from, places = std::move(places), time_limit]() mutable {
+  post(opens_, [this, transfer, from, places = std::move(places), time_limit]() mutable {
     core_.open(transfer, from, std::move(places), time_limit);
   });
 }
 
 void UcxDataPlane::close(const TransferId& transfer) {
-  post([this, transfer] { core_.close(transfer); });
+  post(commands_, [this, transfer] { core_.close(transfer); });
 }
 
 void UcxDataPlane::connect(const PeerKey& peer, const std::string& address) {
-  post([this, peer, address] { core_.connect(peer, address); });
+  post(commands_, [this, peer, address] { core_.connect(peer, address); });
 }
 
 void UcxDataPlane::disconnect(const PeerKey& peer) {
-  post([this, peer] { core_.disconnect(peer); });
+  post(commands_, [this, peer] { core_.disconnect(peer); });
 }
 
 void UcxDataPlane::push(std::uint64_t ticket, const PeerKey& to, const TransferId& transfer, std::vector<Piece> pieces) {
-  post([this, ticket, to, transfer, pieces = std::move(pieces)]() mutable { core_.push(ticket, to, transfer, std::move(pieces)); });
+  post(commands_, [this, ticket, to, transfer, pieces = std::move(pieces)]() mutable { core_.push(ticket, to, transfer, std::move(pieces)); });
 }
 
 void UcxDataPlane::abandon(const TransferId& transfer) {
-  post([this, transfer] { core_.abandon(transfer); });
+  post(commands_, [this, transfer] { core_.abandon(transfer); });
 }
 
 std::string UcxDataPlane::transport(const PeerKey& peer) const {
@@ -141,13 +142,25 @@ void UcxDataPlane::run() {
 }
 
 bool UcxDataPlane::take_commands() {
-  std::vector<std::function<void()>> commands;
+  Commands opens, others;
+  {
+    // Both at once: a close() must not overtake its open().
+    const std::lock_guard lock(mutex_);
+    opens.swap(opens_);
+    others.swap(commands_);
+  }
+  for (const std::function<void()>& command : opens) command();
+  for (const std::function<void()>& command : others) command();
+  return !opens.empty() || !others.empty();
+}
+
+void UcxDataPlane::take_opens() {
+  Commands opens;
   {
     const std::lock_guard lock(mutex_);
-    commands.swap(commands_);
+    opens.swap(opens_);
   }
-  for (const std::function<void()>& command : commands) command();
-  return !commands.empty();
+  for (const std::function<void()>& command : opens) command();
 }
 
 void UcxDataPlane::sleep() {

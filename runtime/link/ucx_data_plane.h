@@ -60,9 +60,11 @@ class UcxDataPlane final : public DataPlane {
 
  private:
   explicit UcxDataPlane(UcxOptions options);
-  void post(std::function<void()> command);
+  using Commands = std::vector<std::function<void()>>;
+  void post(Commands& queue, std::function<void()> command);
   void run();
   bool take_commands();
+  void take_opens();
   void sleep();
   void publish();
 
@@ -73,8 +75,9 @@ class UcxDataPlane final : public DataPlane {
   std::uint64_t sleeps_ = 0;  // the data thread's
   std::uint64_t transports_seen_ = 0;
 
-  mutable std::mutex mutex_;  // guards the next three
-  std::vector<std::function<void()>> commands_;
+  mutable std::mutex mutex_;  // guards the next four
+  Commands opens_;            // taken before commands_, and when a piece of an unknown transfer arrives
+  Commands commands_;
   std::map<PeerKey, std::string> transports_;
   Stats published_;
 

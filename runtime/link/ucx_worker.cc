@@ -191,6 +191,7 @@ class UcxWorkerImpl final : public UcxWorker {
   Result<EndpointId> make_endpoint(ucp_ep_params_t& params);
   void take_connections();
   unsigned finish_closing();
+  void forget(Operation* operation);
   void end(Operation* operation, bool ok, const std::string& reason);
   ucs_status_t receive(Endpoint& from, std::span<const std::byte> header, void* data, std::size_t bytes, bool rendezvous);
 
@@ -441,27 +442,34 @@ UcxWorker::Sent UcxWorkerImpl::send(EndpointId to, std::uint64_t operation, cons
     reason = "not connected";
     return Sent::kFailed;
   }
-  auto record = std::make_unique<Operation>(Operation{at->second.get(), operation, false, header});
+  Endpoint& endpoint = *at->second;
+  // Entered first: UCX may call back before it returns, and the record is gone then.
+  auto* record = new Operation{&endpoint, operation, false, header};
+  endpoint.operations.insert(record);
   ucp_request_param_t params{};
   params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
   params.cb.send = on_sent;
-  params.user_data = record.get();
-  const ucs_status_ptr_t request = ucp_am_send_nbx(at->second->handle, kMessageId, record->header.data(), record->header.size(),
+  params.user_data = record;
+  const ucs_status_ptr_t request = ucp_am_send_nbx(endpoint.handle, kMessageId, record->header.data(), record->header.size(),
                                                    payload.data(), payload.size(), &params);
+  if (request != nullptr && !UCS_PTR_IS_ERR(request)) return Sent::kPending;
+  forget(record);
   if (request == nullptr) return Sent::kDone;
-  if (UCS_PTR_IS_ERR(request)) {
-    reason = describe(UCS_PTR_STATUS(request));
-    return Sent::kFailed;
-  }
-  at->second->operations.insert(record.release());
-  return Sent::kPending;
+  reason = describe(UCS_PTR_STATUS(request));
+  return Sent::kFailed;
+}
+
+void UcxWorkerImpl::forget(Operation* operation) {
+  operation->endpoint->operations.erase(operation);
+  delete operation;
 }
 
 void UcxWorkerImpl::end(Operation* operation, bool ok, const std::string& reason) {
-  const std::unique_ptr<Operation> record(operation);
-  record->endpoint->operations.erase(operation);
-  if (record->receiving) events_.on_received(record->id, ok, reason);
-  else events_.on_sent(record->id, ok, reason);
+  const std::uint64_t id = operation->id;
+  const bool receiving = operation->receiving;
+  forget(operation);
+  if (receiving) events_.on_received(id, ok, reason);
+  else events_.on_sent(id, ok, reason);
 }
 
 void UcxWorkerImpl::on_sent(void* request, ucs_status_t status, void* operation) {
@@ -487,21 +495,17 @@ ucs_status_t UcxWorkerImpl::receive(Endpoint& from, std::span<const std::byte> h
     events_.on_received(to.operation, true, {});
     return UCS_OK;
   }
-  auto record = std::make_unique<Operation>(Operation{&from, to.operation, true, {}});
+  auto* record = new Operation{&from, to.operation, true, {}};
+  from.operations.insert(record);
   std::size_t received = 0;
   ucp_request_param_t params{};
   params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_RECV_INFO;
   params.cb.recv_am = on_received;
-  params.user_data = record.get();
+  params.user_data = record;
   params.recv_info.length = &received;
   const ucs_status_ptr_t request = ucp_am_recv_data_nbx(from.worker, data, to.to, bytes, &params);
-  if (request == nullptr) {
-    events_.on_received(to.operation, received == bytes, "short message");
-  } else if (UCS_PTR_IS_ERR(request)) {
-    events_.on_received(to.operation, false, describe(UCS_PTR_STATUS(request)));
-  } else {
-    from.operations.insert(record.release());
-  }
+  if (request == nullptr) end(record, received == bytes, "short message");
+  else if (UCS_PTR_IS_ERR(request)) end(record, false, describe(UCS_PTR_STATUS(request)));
   return UCS_INPROGRESS;  // the descriptor is UCX's since ucp_am_recv_data_nbx
 }
 
