@@ -175,6 +175,9 @@ void Coordinator::tick(Outbox& out) {
       lose_worker(NodeId{id}, "no heartbeat for " + std::to_string(options_.heartbeat_miss) + " intervals", out);
     } else if (kind == Deadline::kFsck) {
       answer_fsck(id, out);
+    } else if (kind == Deadline::kDelivery) {
+      deliver_again(JobId{id}, jobs_.at(JobId{id}), "the edge did not hear its end", out);
+      forget_if_released(JobId{id});
     } else if (const auto job = jobs_.find(JobId{id}); job != jobs_.end() && job->second.phase != Phase::kEnded) {
       withdraw(job->first, job->second, out);
       fail_job(job->first, job->second, ErrorCode::kDeadlineExceeded, "the job was not finished within its time limit", out);
