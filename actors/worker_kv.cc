@@ -27,6 +27,12 @@ void Worker::open_transfer(Sequence& sequence, Outbox& out) {
   by_transfer_[sequence.incoming.transfer] = sequence.id;
   plane_.open(sequence.incoming.transfer, {sequence.peer.node, sequence.peer.incarnation},
               make_places(info_.geometry, sequence.blocks, prompt_tokens), options_.grant_time_limit);
+  send_grant(sequence, out);
+}
+
+// Said again from time to time while the prefill worker has nothing to say: an idle link does not notice that it is dead.
+void Worker::send_grant(const Sequence& sequence, Outbox& out) {
+  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   Grant grant;
   grant.transfer = sequence.incoming.transfer;
   grant.job = sequence.job;
@@ -35,11 +41,13 @@ void Worker::open_transfer(Sequence& sequence, Outbox& out) {
   grant.blocks.assign(sequence.blocks.begin(), sequence.blocks.begin() + info_.geometry.blocks_for(prompt_tokens));
   grant.time_limit_ns = static_cast<std::uint64_t>(options_.grant_time_limit.count());
   out.send(sequence.peer, grant);
+  overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
+  arm(out);
 }
 
 // The time limit starts with the first sign of the hand-over, not with the grant: it must not measure the prefill queue.
 void Worker::watch_incoming(Sequence& sequence, Outbox& out) {
-  if (overdue_.contains(sequence.id)) return;
+  if (std::exchange(sequence.incoming.begun, true)) return;
   overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
   arm(out);
 }
@@ -241,7 +249,8 @@ void Worker::transfer_overdue(std::uint64_t id, Outbox& out) {
   if (it == sequences_.end()) return;
   Sequence& sequence = it->second;
   if (sequence.phase == SequencePhase::kAwaitingKv) {
-    if (sequence.incoming.open) plane_.close(sequence.incoming.transfer);
+    if (!sequence.incoming.begun) send_grant(sequence, out);
+    else if (sequence.incoming.open) plane_.close(sequence.incoming.transfer);
     else recompute(sequence, "the hand-over was not finished in time", out);
   } else if (sequence.phase == SequencePhase::kHandingOver) {
     end(sequence, out);  // the source lease is over: the push is abandoned first, the blocks follow
