@@ -82,7 +82,11 @@ void SimUsers::take(const JobClient::Inbox& answer) {
   } else if (const auto* error = std::get_if<ClientError>(&answer)) {
     take_error(*error);
   } else if (std::holds_alternative<LinkDown>(answer)) {
-    complain(0, "the edge was lost: " + std::get<LinkDown>(answer).reason);
+    if (!options_.errors_allowed) complain(0, "the edge was lost: " + std::get<LinkDown>(answer).reason);
+    cluster_.world().heap().after(Duration{0}, [this] {  // a program would end here and be started again
+      if (cluster_.world().alive(kNode)) die();
+      cluster_.world().restart(kNode);
+    });
   }
 }
 
