@@ -85,7 +85,10 @@ class Drain {
  public:
   Drain(const char* component, Duration limit, std::function<void()> begin, std::function<bool()> done)
       : component_(component), limit_(limit), begin_(std::move(begin)), done_(std::move(done)) {}
-  ~Drain() {
+  ~Drain() { finish(); }
+  // To be called while the loop still exists: the thread asks it and stops it.
+  void finish() {
+    over_ = true;
     if (thread_.joinable()) thread_.join();
   }
   void signalled(RealLoop& loop) {
@@ -269,6 +272,7 @@ int run_coordinator(const Topology& topology) {
   log_info("coordinator", "up", {{"jobs", (*jobs_loop)->bound_address()}, {"control", (*control_loop)->bound_address()}});
   std::thread edge_thread([&] { (*jobs_loop)->run(); });
   (*control_loop)->run();
+  drain.finish();
   (*jobs_loop)->stop();
   edge_thread.join();
   return exit.code();
@@ -302,13 +306,16 @@ int run_worker(const Topology& topology, const std::string& worker_name) {
   };
   if (const auto made = make_pool(topology, {options.node, options.incarnation}, sink, parts); !made) return failed("worker", made.error());
 
+  // Ends before the loop its thread posts to, and after the engine that computes in its pool.
+  const std::unique_ptr<UcxDataPlane> plane = std::move(parts.plane);
   EngineThread engine(parts.engine(), home, 0);
-  worker = std::make_unique<Worker>(worker_options(topology, *slot, parts, (*loop)->bound_address()), parts.info, engine, *parts.plane, exit);
+  worker = std::make_unique<Worker>(worker_options(topology, *slot, parts, (*loop)->bound_address()), parts.info, engine, *plane, exit);
   ActorCell<Worker> cell(*worker);
   (*loop)->add(0, cell);
   home.post(0, [&worker](Outbox& out) { worker->start(out); });
   log_info("worker", "up", {{"name", worker_name}, {"blocks", parts.blocks}, {"address", (*loop)->bound_address()}});
   (*loop)->run();
+  drain.finish();
   (*loop)->remove(0);
   return exit.code();
 }
