@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kGlance{50};       // how often a waiting call looks up
 constexpr std::chrono::milliseconds kAskAgain{500};    // an edge that is not in the cluster yet stays silent
+constexpr std::chrono::seconds kSilence{2};            // of a job, after which the edge is asked for a sign of life
 
 }  // namespace
 
@@ -103,13 +104,20 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
   connection_->ask(submit);
   std::string id = submit.id;
   bool cancelled = false;
+  Time heard = real_now();
   for (;;) {
     if (!cancelled && !id.empty() && interrupted && interrupted()) {
       connection_->ask(ClientCancel{submit.tag, id});
       cancelled = true;
     }
     const auto answer = connection_->next(kGlance);
-    if (!answer) continue;
+    if (!answer && real_now() - heard < kSilence) continue;
+    heard = real_now();
+    if (!answer) {
+      // An idle link does not notice that the other side is gone. Cancelling nothing is the cheapest question there is.
+      connection_->ask(ClientCancel{++connection_->tag, {}});
+      continue;
+    }
     if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == submit.tag) {
       id = accepted->id;
       on_event(*accepted);
