@@ -94,5 +94,23 @@ TEST_F(CoordinatorTest, AStreamTooLongForOneMessageIsToldInSeveral) {
   EXPECT_EQ(finished, 1u);
 }
 
+TEST_F(CoordinatorTest, AClusterTooLargeForOneMessageIsIntroducedInSeveral) {
+  constexpr std::size_t kWorkers = 140;
+  for (std::size_t i = 0; i < kWorkers; ++i) {
+    WorkerHello hello;
+    hello.name = "both-" + std::to_string(i + 1);
+    hello.vocab_size = 256;
+    hello.max_model_len = 1u << 20;
+    hello.data_address = std::string(65536, 'a');  // 8.75 MiB in all, where a message has 8
+    out.clear();
+    out.set_sender({NodeId{1000 + i}, Incarnation{1}, 0, 0});
+    coordinator.on(hello, out);
+  }
+  std::size_t heard_of = 0;
+  for (const PeersJoined& joined : out.messages_to<PeersJoined>({NodeId{1000 + kWorkers - 1}, Incarnation{1}, 0, 0}))
+    heard_of += joined.peers.size();
+  EXPECT_EQ(heard_of, kWorkers + 1);
+}
+
 }  // namespace
 }  // namespace baton
