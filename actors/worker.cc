@@ -122,6 +122,7 @@ void Worker::heartbeat(Outbox& out) {
     ++(sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kHandingOver ? stats_.running : stats_.waiting);
   stats_.blocks_free = pool_.counts().free;
   out.send(coordinator_, stats_);
+  redial();
   next_heartbeat_ = out.now() + heartbeat_interval_;
   arm(out);
 }

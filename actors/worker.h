@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -117,6 +118,7 @@ class Worker {
   void on_event(const TransferClosed&, Outbox&);
   void on_event(const PushDone&, Outbox&);
   void on_event(const PeerFailed&, Outbox&);
+  void redial();
   void transfer_overdue(std::uint64_t sequence, Outbox& out);
 
   static constexpr std::size_t kTombstonesMax = 1u << 16;
@@ -138,6 +140,7 @@ class Worker {
   Time last_heard_{};
   Heartbeat stats_;
   std::map<NodeId, PeerCard> peers_;
+  std::set<PeerKey> redial_;  // whose data connection broke since the last heartbeat
 
   BlockPool pool_;
   std::map<std::uint64_t, Sequence> sequences_;  // by id: in order of arrival

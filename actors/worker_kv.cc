@@ -73,7 +73,8 @@ void Worker::on(const KvHandoff& handoff, Outbox& out) {
     if (handoff.last) out.send(out.sender(), TransferResult{handoff.transfer, handoff.job, handoff.epoch, false, "not awaited"});
     return;
   }
-  for (std::size_t i = 0; i < handoff.handles.size(); ++i)
+  const std::uint64_t blocks = info_.geometry.blocks_for(sequence->prompt.size());
+  for (std::size_t i = 0; i < handoff.handles.size() && handoff.first_block + i < blocks; ++i)
     sequence->incoming.handles[handoff.first_block + static_cast<std::uint32_t>(i)] = handoff.handles[i];
   if (handoff.last) {
     sequence->incoming.last_received = true;
@@ -109,6 +110,10 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
   }
   const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   const std::uint32_t blocks = info_.geometry.blocks_for(prompt_tokens);
+  if (incoming.first_token < 0 || static_cast<std::uint32_t>(incoming.first_token) >= info_.vocab_size) {
+    recompute(sequence, "the first token is outside the vocabulary", out);
+    return;
+  }
   for (std::uint32_t i = 0; i < blocks; ++i) {
     const auto handle = incoming.handles.find(i);
     const auto landed = incoming.landed.find(i);
@@ -230,12 +235,16 @@ void Worker::on_event(const PushDone& done, Outbox& out) {
   if (sequence.phase == SequencePhase::kEnding) settle(sequence, out);
 }
 
-void Worker::on_event(const PeerFailed& failed, Outbox& out) {
-  // Membership is the coordinator's to decide. The transport's address is still valid as long as the peer lives.
-  const auto peer = peers_.find(failed.peer.node);
-  if (peer != peers_.end() && peer->second.actor.incarnation == failed.peer.incarnation && !peer->second.data_address.empty())
-    plane_.connect(failed.peer, peer->second.data_address);
-  (void)out;
+// Membership is the coordinator's to decide; as long as the peer is in, its address is valid. Dialled with the next heartbeat:
+// where the transport cannot reach it at all, dialling at once would go round for ever.
+void Worker::on_event(const PeerFailed& failed, Outbox&) { redial_.insert(failed.peer); }
+
+void Worker::redial() {
+  for (const PeerKey& key : std::exchange(redial_, {})) {
+    const auto peer = peers_.find(key.node);
+    if (peer != peers_.end() && peer->second.actor.incarnation == key.incarnation && !peer->second.data_address.empty())
+      plane_.connect(key, peer->second.data_address);
+  }
 }
 
 void Worker::on_data_plane(const DataPlaneEvent& event, Outbox& out) {

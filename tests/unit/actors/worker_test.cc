@@ -140,5 +140,27 @@ TEST_F(WorkerWithPeerTest, ALostLinkToThePrefillWorkerIsAMiss) {
   EXPECT_TRUE(worker.account().problems.empty());
 }
 
+TEST_F(WorkerWithPeerTest, AnUnreachablePeerIsDialledOncePerHeartbeat) {
+  const int before = plane.connects;
+  for (int i = 0; i < 10; ++i) worker.on_data_plane(PeerFailed{{prefill.node, prefill.incarnation}, "not allowed"}, out);
+  EXPECT_EQ(plane.connects, before);
+  out.advance(std::chrono::milliseconds(200));
+  worker.tick(out);
+  EXPECT_EQ(plane.connects, before + 1);
+}
+
+TEST_F(WorkerWithPeerTest, AFirstTokenOutsideTheVocabularyIsAMiss) {
+  start_decode();
+  const TransferId transfer = plane.opened.front();
+  KvHandoff handoff{transfer, JobId{7}, 1, 0, {{prefill.node, prefill.incarnation, info.geometry.group, 0, 1, 3, 99}}, true, 1 << 30};
+  out.set_sender(prefill);
+  worker.on(handoff, out);
+  worker.on_data_plane(PieceArrived{transfer, {prefill.node, prefill.incarnation}, 0, {99}}, out);
+  worker.on_data_plane(TransferClosed{transfer, "complete"}, out);
+  ASSERT_EQ(engine.plans.size(), 1u);
+  EXPECT_EQ(engine.plans.front().sequences.front().first_position, 0u);
+  EXPECT_EQ(engine.plans.front().sequences.front().tokens.size(), 3u);
+}
+
 }  // namespace
 }  // namespace baton
