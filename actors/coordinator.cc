@@ -5,6 +5,12 @@
 #include <algorithm>
 
 namespace baton {
+namespace {
+
+constexpr std::size_t kCardsPerMessage = 64;
+constexpr std::size_t kProblemsMax = 64;
+
+}  // namespace
 
 // The first worker sets what all must share; a worker that differs would return other tokens under a success status.
 Result<void> Coordinator::compatible(const WorkerHello& hello) const {
@@ -77,19 +83,23 @@ void Coordinator::on(const EdgeHello& hello, Outbox& out) {
 
 // Tells the members of the newcomer and the newcomer of the members.
 void Coordinator::welcome(const PeerCard& card, const ActorRef& actor, Outbox& out) {
-  PeersJoined others;
+  std::vector<PeerCard> others;
   const PeersJoined newcomer{{card}};
   for (const auto& [node, member] : workers_) {
     if (member.actor == actor) continue;
-    others.peers.push_back({member.actor, member.hello.name, member.hello.control_address, member.hello.data_address});
+    others.push_back({member.actor, member.hello.name, member.hello.control_address, member.hello.data_address});
     out.send(member.actor, newcomer);
   }
   for (const auto& [node, edge] : edges_) {
     if (edge.actor == actor) continue;
-    others.peers.push_back(edge.card);
+    others.push_back(edge.card);
     out.send(edge.actor, newcomer);
   }
-  if (!others.peers.empty()) out.send(actor, others);
+  // In several messages: a card may be large, and a message may not.
+  for (std::size_t first = 0; first < others.size(); first += kCardsPerMessage) {
+    const auto begin = others.begin() + static_cast<std::ptrdiff_t>(first);
+    out.send(actor, PeersJoined{{begin, begin + static_cast<std::ptrdiff_t>(std::min(kCardsPerMessage, others.size() - first))}});
+  }
 }
 
 void Coordinator::broadcast_left(const ActorRef& actor, const std::string& reason, Outbox& out) {
@@ -175,6 +185,9 @@ void Coordinator::tick(Outbox& out) {
       lose_worker(NodeId{id}, "no heartbeat for " + std::to_string(options_.heartbeat_miss) + " intervals", out);
     } else if (kind == Deadline::kFsck) {
       answer_fsck(id, out);
+    } else if (kind == Deadline::kDelivery) {
+      deliver_again(JobId{id}, jobs_.at(JobId{id}), "the edge did not hear its end", out);
+      forget_if_released(JobId{id});
     } else if (const auto job = jobs_.find(JobId{id}); job != jobs_.end() && job->second.phase != Phase::kEnded) {
       withdraw(job->first, job->second, out);
       fail_job(job->first, job->second, ErrorCode::kDeadlineExceeded, "the job was not finished within its time limit", out);
@@ -212,6 +225,7 @@ void Coordinator::on(const FsckRequest& request, Outbox& out) {
   FsckAccount own;
   own.worker = "coordinator";
   own.problems = check_integrity();
+  if (own.problems.size() > kProblemsMax) own.problems.resize(kProblemsMax);
   own.sequences = static_cast<std::uint32_t>(jobs_.size());
   fsck.report.accounts.push_back(std::move(own));
   timers_.set({Deadline::kFsck, id}, out.now() + std::chrono::seconds(2));

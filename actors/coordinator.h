@@ -100,7 +100,7 @@ class Coordinator {
     FsckReport report;
     std::set<NodeId> missing;
   };
-  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck };
+  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery };
   using TimerKey = std::pair<Deadline, std::uint64_t>;
 
   // coordinator.cc: members
@@ -125,6 +125,7 @@ class Coordinator {
   void take_token(const TokenItem& item, Outbox& out);
   void take_finish(const JobFinish& finish, NodeId worker, Outbox& out);
   void deliver_again(JobId id, Job& job, const std::string& reason, Outbox& out);
+  void watch_delivery(JobId id, Outbox& out);
   void forget_if_released(JobId id);
   void take_batch(const TokenBatch& batch, NodeId worker, Outbox& out);
 

@@ -8,6 +8,11 @@
 #include "runtime/base/check.h"
 
 namespace baton {
+namespace {
+
+constexpr std::size_t kTokensPerMessage = 4096;  // a whole stream may be longer than one message can be
+
+}  // namespace
 
 Result<void> Coordinator::admissible(const AdmitJob& job) const {
   if (draining_) return fail(ErrorCode::kUnavailable, "the cluster is being stopped");
@@ -117,6 +122,7 @@ void Coordinator::end(JobId id, Job& job) {
   }
   job.phase = Phase::kEnded;
   timers_.cancel({Deadline::kJob, id.value});
+  timers_.cancel({Deadline::kDelivery, id.value});
   if (const auto edge = edges_.find(job.edge.node); edge != edges_.end() && edge->second.actor == job.edge) edge->second.jobs.erase(id);
 }
 
@@ -176,19 +182,30 @@ void Coordinator::take_finish(const JobFinish& finish, NodeId worker, Outbox& ou
     if (holder.first != worker) out.send(workers_.at(holder.first).actor, CancelJob{finish.job, finish.epoch});
   job.phase = Phase::kFinished;
   job.finish = finish;
+  watch_delivery(finish.job, out);
 }
 
-// A worker is gone whose last batch the edge may have missed. The coordinator has had the same batch, so it sends the stream
-// itself; the edge drops what it knows. Should a position be missing here too, the job is placed again.
+// An edge that has everything closes the job at once. One that does not may have lost its link to the worker.
+void Coordinator::watch_delivery(JobId id, Outbox& out) {
+  timers_.set({Deadline::kDelivery, id.value}, out.now() + 2 * options_.heartbeat_miss * options_.heartbeat_interval);
+}
+
+// A worker or its link is gone whose last batch the edge may have missed. The coordinator has had the same batch, so it sends
+// the stream itself; the edge drops what it knows. Should a position be missing here too, the job is placed again.
 void Coordinator::deliver_again(JobId id, Job& job, const std::string& reason, Outbox& out) {
+  timers_.cancel({Deadline::kDelivery, id.value});
   if (job.emitted.size() < job.finish.tokens) {
     retry_or_fail(id, job, reason, out);
     return;
   }
   TokenBatch batch;
-  for (const auto& [index, token] : job.emitted) batch.tokens.push_back({id, job.epoch, index, token, 0.0F});
+  for (const auto& [index, token] : job.emitted) {
+    batch.tokens.push_back({id, job.epoch, index, token, 0.0F});
+    if (batch.tokens.size() == kTokensPerMessage) out.send(job.edge, std::exchange(batch, {}));
+  }
   batch.finished.push_back(job.finish);
   out.send(job.edge, batch);
+  watch_delivery(id, out);
 }
 
 void Coordinator::on(const JobClosed& closed, Outbox& out) {

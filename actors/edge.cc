@@ -10,6 +10,8 @@ namespace baton {
 namespace {
 
 constexpr std::size_t kQuestionsMax = 4096;
+constexpr std::size_t kStrangersMax = 64;
+constexpr std::size_t kStrangerItemsMax = 4096;
 
 std::uint64_t nanoseconds(Duration duration) { return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)); }
 
@@ -47,11 +49,17 @@ void Edge::on(const JoinRefused& refused, Outbox& out) {
 
 void Edge::on(const PeersJoined& joined, Outbox& out) {
   if (out.sender() != coordinator_) return;
-  for (const PeerCard& card : joined.peers) out.introduce(card.actor.node, card.control_address);
+  for (const PeerCard& card : joined.peers) {
+    out.introduce(card.actor.node, card.control_address);
+    members_[card.actor.node] = card.actor;
+  }
+  for (const auto& [sender, batch] : std::exchange(strangers_, {})) hear(sender, batch, out);
 }
 
 void Edge::on(const PeerLeft& left, Outbox& out) {
-  if (out.sender() == coordinator_) out.fence(left.actor.node, left.actor.incarnation);
+  if (out.sender() != coordinator_) return;
+  out.fence(left.actor.node, left.actor.incarnation);
+  if (const auto it = members_.find(left.actor.node); it != members_.end() && it->second == left.actor) members_.erase(it);
 }
 
 // ---- clients -------------------------------------------------------------------------------------------------------
@@ -169,6 +177,7 @@ void Edge::on(const LinkDown& down, Outbox& out) {
   coordinator_ = {options_.coordinator_node, {}, 0, 0};
   while (!streams_.empty()) fail_stream(streams_.begin()->first, ErrorCode::kUnavailable, "the coordinator was lost: " + down.reason.substr(0, 512), out);
   questions_.clear();
+  members_.clear();
   say_hello(out);
 }
 
@@ -214,7 +223,18 @@ void Edge::on(const JobFailed& failed, Outbox& out) {
   if (out.sender() == coordinator_) fail_stream(failed.job, failed.code, failed.message, out);
 }
 
-void Edge::on(const TokenBatch& batch, Outbox& out) {
+void Edge::on(const TokenBatch& batch, Outbox& out) { hear(out.sender(), batch, out); }
+
+// Clients share this socket, so tokens count only from members. A new one may be faster than word of it.
+void Edge::hear(const ActorRef& sender, const TokenBatch& batch, Outbox& out) {
+  const auto member = members_.find(sender.node);
+  if (sender == coordinator_ || (member != members_.end() && member->second == sender)) return take_batch(batch, out);
+  if (batch.tokens.size() + batch.finished.size() + batch.released.size() > kStrangerItemsMax) return;
+  if (strangers_.size() >= kStrangersMax) strangers_.pop_front();
+  strangers_.emplace_back(sender, batch);
+}
+
+void Edge::take_batch(const TokenBatch& batch, Outbox& out) {
   std::map<JobId, ClientTokens> fresh;
   for (const TokenItem& item : batch.tokens) {
     const auto it = streams_.find(item.job);
@@ -261,6 +281,10 @@ void Edge::deliver(Stream& stream, ClientTokens& tokens) {
 void Edge::finish_if_complete(JobId job, Outbox& out) {
   const auto it = streams_.find(job);
   if (it == streams_.end() || !it->second.finish || it->second.delivered.size() < it->second.finish->tokens) return;
+  if (it->second.delivered.size() > it->second.finish->tokens) {
+    fail_stream(job, ErrorCode::kCorrupt, "the stream has more tokens than its worker counts", out);
+    return;
+  }
   complete(job, it->second.finish->reason, out);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -88,6 +89,8 @@ class Edge {
   Result<std::vector<TokenId>> prompt_of(ClientSubmit& submit) const;
   Result<void> acceptable(const ClientSubmit& submit) const;
   void refuse(const ClientSubmit& submit, const Error& error, Outbox& out);
+  void hear(const ActorRef& sender, const TokenBatch& batch, Outbox& out);
+  void take_batch(const TokenBatch& batch, Outbox& out);
   bool raise_epoch(Stream& stream, Epoch epoch);
   bool take(JobId job, Stream& stream, const TokenItem& item, Outbox& out);
   void deliver(Stream& stream, ClientTokens& tokens);
@@ -108,6 +111,8 @@ class Edge {
   std::map<std::pair<NodeId, Incarnation>, std::set<JobId>> by_client_;
   std::map<std::uint64_t, Question> questions_;
   std::uint64_t next_question_ = 1;
+  std::map<NodeId, ActorRef> members_;                     // who may bring tokens, besides the coordinator
+  std::deque<std::pair<ActorRef, TokenBatch>> strangers_;  // batches of those the coordinator has not introduced yet
 };
 
 }  // namespace baton

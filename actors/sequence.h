@@ -39,6 +39,7 @@ struct OutgoingKv {
 struct IncomingKv {
   TransferId transfer;
   bool open = false;                                // the data plane may still write the blocks
+  bool begun = false;                               // a sign of the hand-over has come: its time limit runs
   bool complete = false;                            // closed with everything landed
   std::map<std::uint32_t, std::uint64_t> landed;    // place -> digest of what landed
   std::map<std::uint32_t, KvHandle> handles;        // place -> what was sent

@@ -41,6 +41,9 @@ void Worker::say_hello(Outbox& out) {
   hello.max_num_seqs = options_.limits.max_num_seqs;
   hello.max_num_batched_tokens = options_.limits.max_num_batched_tokens;
   out.send(coordinator_, hello);
+  // Said again until it is answered: on a link that is idle nobody learns that the other side has given us up.
+  next_heartbeat_ = out.now() + kHelloInterval;
+  arm(out);
 }
 
 void Worker::on(const JoinAccepted& accepted, Outbox& out) {
@@ -70,9 +73,11 @@ void Worker::on(const PeersJoined& joined, Outbox& out) {
 
 void Worker::on(const PeerLeft& left, Outbox& out) {
   if (out.sender() != coordinator_) return;
-  const NodeId node = left.actor.node;
-  const Incarnation life = left.actor.incarnation;
-  out.fence(node, life);
+  out.fence(left.actor.node, left.actor.incarnation);
+  lose_peer(left.actor.node, left.actor.incarnation, out);
+}
+
+void Worker::lose_peer(NodeId node, Incarnation life, Outbox& out) {
   const auto card = peers_.find(node);
   if (card != peers_.end() && card->second.actor.incarnation == life) peers_.erase(card);
   std::erase_if(early_grants_, [&](const auto& entry) { return entry.second.second.node == node && entry.second.second.incarnation == life; });
@@ -83,7 +88,7 @@ void Worker::on(const PeerLeft& left, Outbox& out) {
   for (const std::uint64_t id : affected) {
     Sequence& sequence = sequences_.at(id);
     if (sequence.kind == SequenceKind::kPrefillHalf) {
-      end(sequence, out);  // nobody to hand over to; the coordinator dispatches the job anew
+      end(sequence, out);  // nobody to hand over to: the job is dispatched anew, or decode computes the prompt itself
     } else if (sequence.phase == SequencePhase::kAwaitingKv) {
       if (sequence.incoming.open) plane_.close(sequence.incoming.transfer);  // TransferClosed decides: complete or recompute
       else check_incoming(sequence, out);
@@ -99,7 +104,12 @@ void Worker::on(const HeartbeatAck&, Outbox& out) {
 }
 
 void Worker::on(const LinkDown& down, Outbox& out) {
-  if (down.node != options_.coordinator_node) return;  // the coordinator tells when a peer is really gone
+  if (down.node != options_.coordinator_node) {
+    // It may live on for others, but these two lives never speak again: what one awaits of the other will not come.
+    const auto peer = peers_.find(down.node);
+    if (peer != peers_.end() && peer->second.actor.incarnation == down.incarnation) lose_peer(down.node, down.incarnation, out);
+    return;
+  }
   // A life that has ended the link never takes it up again, so neither a member nor a newcomer can go on as who it is.
   const bool over = joined_ ? down.incarnation == coordinator_.incarnation : down.incarnation.value != 0;
   if (over) process_.exit(1, "lost the coordinator: " + down.reason);
@@ -112,6 +122,7 @@ void Worker::heartbeat(Outbox& out) {
     ++(sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kHandingOver ? stats_.running : stats_.waiting);
   stats_.blocks_free = pool_.counts().free;
   out.send(coordinator_, stats_);
+  redial();
   next_heartbeat_ = out.now() + heartbeat_interval_;
   arm(out);
 }
@@ -131,7 +142,7 @@ void Worker::tick(Outbox& out) {
   while (const auto sequence = overdue_.pop_due(now)) transfer_overdue(*sequence, out);
   flush(out);
   maybe_step(out);
-  if (joined_ && now >= next_heartbeat_) heartbeat(out);
+  if (now >= next_heartbeat_) joined_ ? heartbeat(out) : say_hello(out);
   arm(out);
 }
 

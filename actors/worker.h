@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -73,6 +74,7 @@ class Worker {
   // The block accounts with every complaint of check_integrity(); empty `problems` when all is well.
   FsckAccount account() const;
   bool idle() const { return sequences_.empty() && !step_running_; }
+  const BlockPool& pool() const { return pool_; }
 
  private:
   using JobKey = std::pair<JobId, Epoch>;
@@ -85,6 +87,7 @@ class Worker {
   void say_hello(Outbox& out);
   void heartbeat(Outbox& out);
   void arm(Outbox& out);
+  void lose_peer(NodeId node, Incarnation life, Outbox& out);
 
   // worker_steps.cc: continuous batching and the life of a sequence
   Sequence* find(JobId job, Epoch epoch);
@@ -105,6 +108,7 @@ class Worker {
 
   // worker_kv.cc: both halves of a hand-over
   void open_transfer(Sequence& sequence, Outbox& out);
+  void send_grant(const Sequence& sequence, Outbox& out);
   void hand_over(Sequence& sequence, Outbox& out);
   void push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out);
   void check_incoming(Sequence& sequence, Outbox& out);
@@ -114,11 +118,13 @@ class Worker {
   void on_event(const TransferClosed&, Outbox&);
   void on_event(const PushDone&, Outbox&);
   void on_event(const PeerFailed&, Outbox&);
+  void redial();
   void transfer_overdue(std::uint64_t sequence, Outbox& out);
 
   static constexpr std::size_t kTombstonesMax = 1u << 16;
   static constexpr std::size_t kEarlyGrantsMax = 1u << 14;
   static constexpr std::size_t kReasonBytesMax = 1024;
+  static constexpr Duration kHelloInterval = std::chrono::seconds(1);
 
   const WorkerOptions options_;
   const EngineInfo info_;
@@ -130,10 +136,11 @@ class Worker {
   bool joined_ = false;
   Duration heartbeat_interval_{};
   std::uint32_t heartbeat_miss_ = 0;
-  Time next_heartbeat_ = kNever;
+  Time next_heartbeat_ = kNever;  // the next hello, until it is answered
   Time last_heard_{};
   Heartbeat stats_;
   std::map<NodeId, PeerCard> peers_;
+  std::set<PeerKey> redial_;  // whose data connection broke since the last heartbeat
 
   BlockPool pool_;
   std::map<std::uint64_t, Sequence> sequences_;  // by id: in order of arrival

@@ -27,6 +27,12 @@ void Worker::open_transfer(Sequence& sequence, Outbox& out) {
   by_transfer_[sequence.incoming.transfer] = sequence.id;
   plane_.open(sequence.incoming.transfer, {sequence.peer.node, sequence.peer.incarnation},
               make_places(info_.geometry, sequence.blocks, prompt_tokens), options_.grant_time_limit);
+  send_grant(sequence, out);
+}
+
+// Said again from time to time while the prefill worker has nothing to say: an idle link does not notice that it is dead.
+void Worker::send_grant(const Sequence& sequence, Outbox& out) {
+  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   Grant grant;
   grant.transfer = sequence.incoming.transfer;
   grant.job = sequence.job;
@@ -35,11 +41,13 @@ void Worker::open_transfer(Sequence& sequence, Outbox& out) {
   grant.blocks.assign(sequence.blocks.begin(), sequence.blocks.begin() + info_.geometry.blocks_for(prompt_tokens));
   grant.time_limit_ns = static_cast<std::uint64_t>(options_.grant_time_limit.count());
   out.send(sequence.peer, grant);
+  overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
+  arm(out);
 }
 
 // The time limit starts with the first sign of the hand-over, not with the grant: it must not measure the prefill queue.
 void Worker::watch_incoming(Sequence& sequence, Outbox& out) {
-  if (overdue_.contains(sequence.id)) return;
+  if (std::exchange(sequence.incoming.begun, true)) return;
   overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
   arm(out);
 }
@@ -65,7 +73,8 @@ void Worker::on(const KvHandoff& handoff, Outbox& out) {
     if (handoff.last) out.send(out.sender(), TransferResult{handoff.transfer, handoff.job, handoff.epoch, false, "not awaited"});
     return;
   }
-  for (std::size_t i = 0; i < handoff.handles.size(); ++i)
+  const std::uint64_t blocks = info_.geometry.blocks_for(sequence->prompt.size());
+  for (std::size_t i = 0; i < handoff.handles.size() && handoff.first_block + i < blocks; ++i)
     sequence->incoming.handles[handoff.first_block + static_cast<std::uint32_t>(i)] = handoff.handles[i];
   if (handoff.last) {
     sequence->incoming.last_received = true;
@@ -101,6 +110,10 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
   }
   const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   const std::uint32_t blocks = info_.geometry.blocks_for(prompt_tokens);
+  if (incoming.first_token < 0 || static_cast<std::uint32_t>(incoming.first_token) >= info_.vocab_size) {
+    recompute(sequence, "the first token is outside the vocabulary", out);
+    return;
+  }
   for (std::uint32_t i = 0; i < blocks; ++i) {
     const auto handle = incoming.handles.find(i);
     const auto landed = incoming.landed.find(i);
@@ -222,12 +235,16 @@ void Worker::on_event(const PushDone& done, Outbox& out) {
   if (sequence.phase == SequencePhase::kEnding) settle(sequence, out);
 }
 
-void Worker::on_event(const PeerFailed& failed, Outbox& out) {
-  // Membership is the coordinator's to decide. The transport's address is still valid as long as the peer lives.
-  const auto peer = peers_.find(failed.peer.node);
-  if (peer != peers_.end() && peer->second.actor.incarnation == failed.peer.incarnation && !peer->second.data_address.empty())
-    plane_.connect(failed.peer, peer->second.data_address);
-  (void)out;
+// Membership is the coordinator's to decide; as long as the peer is in, its address is valid. Dialled with the next heartbeat:
+// where the transport cannot reach it at all, dialling at once would go round for ever.
+void Worker::on_event(const PeerFailed& failed, Outbox&) { redial_.insert(failed.peer); }
+
+void Worker::redial() {
+  for (const PeerKey& key : std::exchange(redial_, {})) {
+    const auto peer = peers_.find(key.node);
+    if (peer != peers_.end() && peer->second.actor.incarnation == key.incarnation && !peer->second.data_address.empty())
+      plane_.connect(key, peer->second.data_address);
+  }
 }
 
 void Worker::on_data_plane(const DataPlaneEvent& event, Outbox& out) {
@@ -241,7 +258,8 @@ void Worker::transfer_overdue(std::uint64_t id, Outbox& out) {
   if (it == sequences_.end()) return;
   Sequence& sequence = it->second;
   if (sequence.phase == SequencePhase::kAwaitingKv) {
-    if (sequence.incoming.open) plane_.close(sequence.incoming.transfer);
+    if (!sequence.incoming.begun) send_grant(sequence, out);
+    else if (sequence.incoming.open) plane_.close(sequence.incoming.transfer);
     else recompute(sequence, "the hand-over was not finished in time", out);
   } else if (sequence.phase == SequencePhase::kHandingOver) {
     end(sequence, out);  // the source lease is over: the push is abandoned first, the blocks follow

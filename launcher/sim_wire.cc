@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kvstore/digest.h"
+#include "launcher/watched_plane.h"
 #include "models/oracle_tokenizer.h"
 #include "runtime/base/check.h"
 
@@ -74,17 +75,24 @@ struct SimCluster::WorkerProcess final : SimProcess {
         plane(cluster.fabric_.make(
             key, options.blocks_total * oracle_info(cluster.options_.model).geometry.block_bytes(),
             [this, &context](DataPlaneEvent event) {
-              context.executor().post(0, [this, event = std::move(event)](Outbox& out) { actor.on_data_plane(event, out); });
+              context.executor().post(0, [this, event = std::move(event)](Outbox& out) {
+                watched.check(event);
+                actor.on_data_plane(event, out);
+              });
             },
             [geometry = oracle_info(cluster.options_.model).geometry](std::span<const std::byte> bytes, std::uint64_t tag) {
               return block_digest(geometry, bytes, digest_tag_position(tag), digest_tag_tokens(tag));
             })),
+        watched(
+            *plane, oracle_info(cluster.options_.model).geometry.block_bytes(), [this](BlockId block) { return actor.pool().generation(block); },
+            [&cluster, &context](const std::string& what) { cluster.complaints_.push_back(context.name() + ": " + what); }),
         exit(cluster, context),
         engine(make_oracle_engine(cluster.options_.model, plane->pool()), cluster.options_, context),
-        actor(std::move(options), oracle_info(cluster.options_.model), engine, *plane, exit),
+        actor(std::move(options), oracle_info(cluster.options_.model), engine, watched, exit),
         cell(actor) {}
   PeerKey key;
   std::unique_ptr<SimDataPlane> plane;
+  WatchedPlane watched;
   Exit exit;
   SimEngine engine;
   Worker actor;
@@ -120,6 +128,7 @@ SimCluster::SimCluster(EventHeap& heap, const SimClusterOptions& options)
     context.executor().post(0, [actor = &process->actor](Outbox& out) { actor->start(out); });
     return process;
   });
+  world_.set_link_limits(options_.worker_links);
   for (const SimPool& pool : options_.pools)
     for (std::uint32_t i = 0; i < pool.replicas; ++i) add_worker(pool, i);
 }
@@ -171,6 +180,18 @@ void SimCluster::pause_worker(const std::string& name) {
 void SimCluster::resume_worker(const std::string& name) {
   if (auto* process = static_cast<WorkerProcess*>(world_.process(name))) fabric_.resume(process->key);
   world_.resume(name);
+}
+
+void SimCluster::cut_data(const std::string& a, const std::string& b) {
+  const auto* first = static_cast<WorkerProcess*>(world_.process(a));
+  const auto* second = static_cast<WorkerProcess*>(world_.process(b));
+  if (first == nullptr || second == nullptr || a == b) return;
+  cuts_.emplace_back(first->key, second->key);
+  fabric_.partition(first->key, second->key);
+}
+
+void SimCluster::heal_data() {
+  for (const auto& [a, b] : std::exchange(cuts_, {})) fabric_.heal(a, b);
 }
 
 const Worker* SimCluster::worker(const std::string& name) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/coordinator.h"
@@ -33,6 +34,7 @@ struct SimClusterOptions {
   OracleOptions model;
   CoordinatorOptions coordinator;
   SimWorldOptions world;
+  LinkLimits worker_links;  // of workers and clients; world.links is the coordinator's and the edge's
   SimFabricOptions fabric;
   Duration step_base = std::chrono::microseconds(500);
   Duration step_per_token = std::chrono::microseconds(20);
@@ -51,6 +53,9 @@ class SimCluster {
   void kill_worker(const std::string& name);  // comes back after restart_after
   void pause_worker(const std::string& name);
   void resume_worker(const std::string& name);
+  // Cuts the data network between the present lives of two workers.
+  void cut_data(const std::string& a, const std::string& b);
+  void heal_data();
   // Null while it is dead.
   const Worker* worker(const std::string& name);
   const Coordinator& coordinator();
@@ -60,6 +65,8 @@ class SimCluster {
   static NodeId coordinator_node() { return node_id("coordinator"); }
   static NodeId edge_node() { return node_id("edge/jobs"); }
   std::uint64_t worker_exits() const { return worker_exits_; }
+  // Blocks that changed hands while the data plane could still read or write them.
+  const std::vector<std::string>& complaints() const { return complaints_; }
 
  private:
   struct CoordinatorProcess;
@@ -79,6 +86,8 @@ class SimCluster {
   std::vector<std::string> workers_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::uint64_t worker_exits_ = 0;
+  std::vector<std::pair<PeerKey, PeerKey>> cuts_;
+  std::vector<std::string> complaints_;
 };
 
 }  // namespace baton

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
+#include "tests/support/sim_hostile.h"
 #include "tests/support/sim_users.h"
 
 namespace baton {
@@ -14,6 +16,15 @@ using std::chrono::seconds;
 
 std::uint32_t between(Random& random, std::uint32_t low, std::uint32_t high) {
   return low + static_cast<std::uint32_t>(random.below(high - low + 1));
+}
+
+// Links that give a silent peer up after a while that a partition can last, and windows of a few messages.
+LinkLimits draw_link_limits(Random& random) {
+  LinkLimits limits;
+  if (random.chance(1, 2)) limits.unreachable_after = milliseconds(between(random, 300, 1500));
+  if (random.chance(1, 4)) limits.session.window_bytes = between(random, 1, 4096);
+  if (random.chance(1, 4)) limits.session.held_frames_max = between(random, 0, 4);
+  return limits;
 }
 
 // Pools large enough for one job of the largest size, and often hardly larger.
@@ -47,6 +58,8 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
   options.restart_after = milliseconds(between(random, 1, 500));
   if (!faults) return options;
   options.world.network = draw_network_options(random);
+  options.worker_links = draw_link_limits(random);
+  if (random.chance(1, 8)) options.coordinator.jobs_max = between(random, 4, 40);
   const auto sometimes = [&](std::uint32_t ppm) { return random.chance(1, 2) ? static_cast<std::uint32_t>(random.below(ppm)) : 0; };
   options.fabric.faults = {sometimes(50'000), sometimes(50'000), sometimes(50'000), sometimes(50'000), sometimes(50'000)};
   return options;
@@ -55,8 +68,10 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
 class Scenario {
  public:
   Scenario(std::uint64_t seed, const SimScenarioOptions& options)
-      : heap_(seed), faults_(options.faults), users_options_(make_users(options)), cluster_options_(draw_cluster(heap_.random(), users_options_, faults_)),
-        cluster_(heap_, cluster_options_), users_(cluster_, cluster_options_.model, users_options_) {}
+      : heap_(seed), faults_(options.faults), users_options_(make_users(options, heap_.random())), cluster_options_(draw_cluster(heap_.random(), users_options_, faults_)),
+        cluster_(heap_, cluster_options_), users_(cluster_, cluster_options_.model, users_options_) {
+    if (faults_ && heap_.random().chance(1, 4)) hostile_.emplace(cluster_, between(heap_.random(), 1, 40), seconds(1));
+  }
 
   SimVerdict run() {
     if (faults_) schedule_faults();
@@ -64,59 +79,89 @@ class Scenario {
     heal();
     const bool live = cluster_.world().run_while_not([this] { return users_.all_ended(); }, seconds(60));
     if (!live) complain("not every job ended:" + users_.unfinished());
-    heap_.run_until(heap_.now() + seconds(5));
+    heap_.run_until(heap_.now() + seconds(15));  // links to dead clients are given up after 10
     check_baseline();
     return verdict();
   }
 
  private:
-  static SimUsersOptions make_users(const SimScenarioOptions& options) {
+  static SimUsersOptions make_users(const SimScenarioOptions& options, Random& random) {
     SimUsersOptions users;
     users.jobs = options.jobs;
     users.errors_allowed = options.faults;
+    if (!options.faults) return users;
+    users.cancel_in = random.chance(1, 4) ? 1 + static_cast<std::uint32_t>(random.below(3)) : 8;
+    users.double_in = random.chance(1, 4) ? 4 : 0;
+    users.hurried_in = random.chance(1, 4) ? 4 : 0;
     return users;
   }
 
   void complain(const std::string& what) { complaints_.push_back(what); }
 
+  enum Strike : std::uint64_t { kKill, kStop, kCutCoordinator, kCutWorker, kCutEdge, kCutData, kResetLinks, kKillClient, kStrikes };
+
   void schedule_faults() {
     Random& random = heap_.random();
-    const std::uint32_t kinds = static_cast<std::uint32_t>(random.below(16));
-    for (std::uint32_t strike = between(random, 0, 12); strike > 0; --strike) {
+    const std::uint64_t kinds = random.below(1u << kStrikes);
+    for (std::uint32_t strike = between(random, 0, 16); strike > 0; --strike) {
       const Duration when = milliseconds(between(random, 1, 1500));
       const std::string victim = cluster_.workers()[random.below(cluster_.workers().size())];
-      const std::uint64_t kind = random.below(4);
+      const auto kind = static_cast<Strike>(random.below(kStrikes));
       if ((kinds >> kind & 1) == 0) continue;
       heap_.after(when, [this, victim, kind] { this->strike(victim, kind); });
     }
   }
 
-  void strike(const std::string& victim, std::uint64_t kind) {
+  void strike(const std::string& victim, Strike kind) {
     if (!cluster_.world().alive(victim)) return;
     ++strikes_;
-    if (kind == 0) {
-      cluster_.kill_worker(victim);
-    } else if (kind == 1) {
-      cluster_.pause_worker(victim);
-      heap_.after(milliseconds(1 + heap_.random().below(1500)), [this, victim] { cluster_.resume_worker(victim); });
-    } else {
-      const std::vector<std::string>& all = cluster_.workers();
-      const std::string other = kind == 2 ? std::string("coordinator") : all[heap_.random().below(all.size())];
-      if (other != victim) cluster_.world().partition(victim, other, heap_.random().chance(1, 2));
-      heap_.after(milliseconds(1 + heap_.random().below(800)), [this] { cluster_.world().heal(); });
+    Random& random = heap_.random();
+    const std::vector<std::string>& all = cluster_.workers();
+    const std::string other = all[random.below(all.size())];
+    const Duration lasts = milliseconds(1 + random.below(random.chance(1, 2) ? 800 : 3000));
+    switch (kind) {
+      case kKill: return cluster_.kill_worker(victim);
+      case kStop:
+        cluster_.pause_worker(victim);
+        return heap_.after(lasts / 2, [this, victim] { cluster_.resume_worker(victim); });
+      case kCutCoordinator: return cut(victim, "coordinator", lasts);
+      case kCutWorker: return cut(victim, other, lasts);
+      case kCutEdge: return cut(victim, "edge/jobs", lasts);
+      case kCutData:
+        cluster_.cut_data(victim, other);
+        return heap_.after(lasts, [this] { cluster_.heal_data(); });
+      case kResetLinks: return cluster_.world().network().reset(node_id(victim));
+      case kKillClient: return kill_client(lasts / 2);
+      case kStrikes: return;
     }
+  }
+
+  void cut(const std::string& a, const std::string& b, Duration lasts) {
+    if (a != b) cluster_.world().partition(a, b, heap_.random().chance(1, 2));
+    heap_.after(lasts, [this] { cluster_.world().heal(); });
+  }
+
+  void kill_client(Duration dead_for) {
+    if (!cluster_.world().alive(SimUsers::kNode)) return;
+    users_.die();
+    heap_.after(dead_for, [this] {
+      if (!cluster_.world().alive(SimUsers::kNode)) cluster_.world().restart(SimUsers::kNode);
+    });
   }
 
   void heal() {
     SimNetworkOptions& network = cluster_.world().network().options();
     network.loss_ppm = network.duplicate_ppm = network.reorder_ppm = network.refuse_ppm = network.reset_ppm = 0;
+    network.tail_one_in = 0;  // a tail longer than the heartbeat's patience costs a worker its membership, rightly
     cluster_.fabric().set_faults({});
     cluster_.world().heal();
+    cluster_.heal_data();
     for (const std::string& name : cluster_.workers()) cluster_.resume_worker(name);
   }
 
   void check_baseline() {
     for (const std::string& complaint : users_.complaints()) complain(complaint);
+    for (const std::string& complaint : cluster_.complaints()) complain(complaint);
     if (cluster_.coordinator().jobs() != 0) complain(std::to_string(cluster_.coordinator().jobs()) + " jobs left at the coordinator");
     for (const std::string& problem : cluster_.coordinator().check_integrity()) complain("coordinator: " + problem);
     if (cluster_.edge().streams() != 0) complain(std::to_string(cluster_.edge().streams()) + " streams left at the edge");
@@ -158,6 +203,7 @@ class Scenario {
   const SimClusterOptions cluster_options_;
   SimCluster cluster_;
   SimUsers users_;
+  std::optional<SimHostile> hostile_;
   std::uint64_t strikes_ = 0;
   std::vector<std::string> complaints_;
 };

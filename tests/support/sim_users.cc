@@ -7,10 +7,10 @@
 namespace baton {
 
 SimUsers::SimUsers(SimCluster& cluster, OracleOptions model, const SimUsersOptions& options)
-    : model_(model), options_(options), random_(cluster.world().heap().random().next()) {
+    : cluster_(cluster), model_(model), options_(options), random_(cluster.world().heap().random().next()) {
   for (std::uint64_t tag = 1; tag <= options_.jobs; ++tag) jobs_.emplace(tag, draw_job(tag));
   cluster.add_client(
-      "client/users", [this](const JobClient::Inbox& answer, Outbox&) { take(answer); },
+      kNode, [this](const JobClient::Inbox& answer, Outbox&) { take(answer); },
       [this](JobClient& client, Outbox& out, SimNodeContext& context) { start(client, out, context); });
 }
 
@@ -18,6 +18,12 @@ SimUsers::Job SimUsers::draw_job(std::uint64_t tag) {
   Job job;
   job.submit.tag = tag;
   job.submit.id = "user-" + std::to_string(tag);
+  if (tag > 1 && options_.double_in != 0 && random_.chance(1, options_.double_in)) {
+    Job& earlier = jobs_.at(1 + random_.below(tag - 1));
+    job.submit.id = earlier.submit.id;
+    job.shares_id = earlier.shares_id = true;
+  }
+  if (options_.hurried_in != 0 && random_.chance(1, options_.hurried_in)) job.submit.time_limit_ns = 1 + random_.below(100'000'000);
   job.submit.prompt_ids.resize(1 + random_.below(options_.prompt_max));
   for (TokenId& id : job.submit.prompt_ids) id = static_cast<TokenId>(random_.below(kOracleVocabulary));
   job.submit.sampling.max_tokens = static_cast<std::uint32_t>(random_.chance(1, 10) ? 1 : 1 + random_.below(options_.tokens_max));
@@ -31,19 +37,33 @@ SimUsers::Job SimUsers::draw_job(std::uint64_t tag) {
 
 void SimUsers::start(JobClient& client, Outbox&, SimNodeContext& context) {
   for (auto& [tag, job] : jobs_) {
+    if (job.ended) continue;
     const Duration when{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options_.over.count())))};
-    const bool cancel = options_.cancel_in != 0 && random_.chance(1, options_.cancel_in);
+    const bool cancelled = options_.cancel_in != 0 && random_.chance(1, options_.cancel_in);
     const Duration until_cancel{static_cast<std::int64_t>(random_.below(40'000'000))};
     Job* mine = &job;
     const auto ask = [&context, &client](auto request) {
       context.executor().post(0, [request, &client](Outbox& turn) { client.ask(request, turn); });
     };
     context.after(when, [ask, mine] { ask(mine->submit); });
-    if (cancel)
-      context.after(when + until_cancel, [ask, mine] {
-        mine->cancel_sent = true;
-        ask(ClientCancel{mine->submit.tag, mine->submit.id});
-      });
+    if (cancelled) context.after(when + until_cancel, [this, ask, mine] { cancel(mine->submit.id, ask); });
+  }
+}
+
+// Whoever bears the id may be hit.
+void SimUsers::cancel(const std::string& id, const std::function<void(ClientCancel)>& ask) {
+  for (auto& [tag, job] : jobs_)
+    if (job.submit.id == id) job.cancel_sent = true;
+  ask(ClientCancel{0, id});
+}
+
+void SimUsers::die() {
+  cluster_.world().kill(kNode);
+  for (auto& [tag, job] : jobs_) {
+    if (job.ended) continue;
+    job.got.clear();
+    job.accepted = false;
+    job.shares_id = true;  // the edge may not know yet that the earlier life is gone
   }
 }
 
@@ -62,7 +82,11 @@ void SimUsers::take(const JobClient::Inbox& answer) {
   } else if (const auto* error = std::get_if<ClientError>(&answer)) {
     take_error(*error);
   } else if (std::holds_alternative<LinkDown>(answer)) {
-    complain(0, "the edge was lost: " + std::get<LinkDown>(answer).reason);
+    if (!options_.errors_allowed) complain(0, "the edge was lost: " + std::get<LinkDown>(answer).reason);
+    cluster_.world().heap().after(Duration{0}, [this] {  // a program would end here and be started again
+      if (cluster_.world().alive(kNode)) die();
+      cluster_.world().restart(kNode);
+    });
   }
 }
 
@@ -112,8 +136,8 @@ void SimUsers::take_error(const ClientError& error) {
   job->ended = true;
   ++ended_;
   ++failed_;
-  const bool fault_kind = error.code == ErrorCode::kWorkerLost || error.code == ErrorCode::kDeadlineExceeded || error.code == ErrorCode::kUnavailable ||
-                          error.code == ErrorCode::kResourceExhausted;
+  const bool fault_kind = error.code == ErrorCode::kWorkerLost || (error.code == ErrorCode::kDeadlineExceeded && job->submit.time_limit_ns != 0) || error.code == ErrorCode::kUnavailable ||
+                          error.code == ErrorCode::kResourceExhausted || (error.code == ErrorCode::kAlreadyExists && job->shares_id);
   if (!options_.errors_allowed || !fault_kind) complain(error.tag, std::string(to_string(error.code)) + ": " + error.message);
 }
 

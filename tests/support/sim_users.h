@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SimUsers: one simulated client process that submits jobs over time and holds every answer against the oracle. It notes what
 // a client may never see: a wrong or doubled token, a second terminal, a token after the end, a count that does not add up.
+// When its process dies, its jobs are lost with it; the next life submits them anew under the same ids.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,12 +20,18 @@ struct SimUsersOptions {
   std::uint32_t tokens_max = 40;
   Duration over = std::chrono::milliseconds(400);  // submissions are spread over this time
   std::uint32_t cancel_in = 8;                     // one job in so many is cancelled; 0: none
+  std::uint32_t double_in = 0;                     // one job in so many bears the id of an earlier one; 0: none
+  std::uint32_t hurried_in = 0;                    // one job in so many has a time limit it may not keep; 0: none
   bool errors_allowed = true;                      // typed errors of the fault kinds count as an end
 };
 
 class SimUsers {
  public:
   SimUsers(SimCluster& cluster, OracleOptions model, const SimUsersOptions& options);
+
+  static constexpr const char* kNode = "client/users";
+  // The process dies now; it is the caller who starts the next life.
+  void die();
 
   bool all_ended() const { return ended_ == options_.jobs; }
   std::uint32_t finished() const { return finished_; }
@@ -42,10 +50,12 @@ class SimUsers {
     bool accepted = false;
     bool ended = false;
     bool cancel_sent = false;
+    bool shares_id = false;
   };
 
   void start(JobClient& client, Outbox& out, SimNodeContext& context);
   Job draw_job(std::uint64_t tag);
+  void cancel(const std::string& id, const std::function<void(ClientCancel)>& ask);
   void take(const JobClient::Inbox& answer);
   void complain(std::uint64_t tag, const std::string& what);
   void take_tokens(const ClientTokens& tokens);
@@ -53,6 +63,7 @@ class SimUsers {
   void take_error(const ClientError& error);
   Job* live(std::uint64_t tag);
 
+  SimCluster& cluster_;
   const OracleOptions model_;
   const SimUsersOptions options_;
   Random random_;

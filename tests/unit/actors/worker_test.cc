@@ -82,5 +82,85 @@ TEST_F(WorkerTest, KeepsKnockingWhileNobodyAnswers) {
   EXPECT_EQ(out.messages<WorkerHello>().size(), 1u);
 }
 
+TEST_F(WorkerTest, SaysHelloAgainUntilItIsAnswered) {
+  out.clear();
+  out.advance(std::chrono::seconds(1));
+  worker.tick(out);
+  EXPECT_EQ(out.messages<WorkerHello>().size(), 1u);
+  join();
+  out.clear();
+  out.advance(std::chrono::seconds(1));
+  worker.tick(out);
+  EXPECT_TRUE(out.messages<WorkerHello>().empty());
+  EXPECT_EQ(out.messages<Heartbeat>().size(), 1u);
+}
+
+struct WorkerWithPeerTest : WorkerTest {
+  WorkerWithPeerTest() {
+    join();
+    out.set_sender(coordinator);
+    worker.on(PeersJoined{{{prefill, "prefill-0", "tcp://p", "ucx://p"}}}, out);
+    out.clear();
+  }
+  void start_decode() {
+    StartDecode start;
+    start.job = JobId{7};
+    start.epoch = 1;
+    start.edge = {NodeId{30}, Incarnation{300}, 0, 0};
+    start.prefill = prefill;
+    start.prompt = {1, 2, 3};
+    start.sampling.max_tokens = 4;
+    out.set_sender(coordinator);
+    worker.on(start, out);
+  }
+  const ActorRef prefill{NodeId{20}, Incarnation{200}, 0, 0};
+};
+
+TEST_F(WorkerWithPeerTest, AGrantIsSaidAgainWhileNothingComes) {
+  start_decode();
+  ASSERT_EQ(out.messages_to<Grant>(prefill).size(), 1u);
+  const TransferId transfer = out.messages_to<Grant>(prefill).front().transfer;
+  out.clear();
+  out.advance(std::chrono::seconds(10));
+  worker.on(HeartbeatAck{}, out);
+  worker.tick(out);
+  ASSERT_EQ(out.messages_to<Grant>(prefill).size(), 1u);
+  EXPECT_EQ(out.messages_to<Grant>(prefill).front().transfer, transfer);
+  EXPECT_TRUE(plane.closed.empty());
+}
+
+TEST_F(WorkerWithPeerTest, ALostLinkToThePrefillWorkerIsAMiss) {
+  start_decode();
+  ASSERT_EQ(plane.opened.size(), 1u);
+  worker.on(LinkDown{prefill.node, prefill.incarnation, "unreachable"}, out);
+  ASSERT_EQ(plane.closed, plane.opened);
+  worker.on_data_plane(TransferClosed{plane.opened.front(), "closed"}, out);
+  ASSERT_EQ(engine.plans.size(), 1u);
+  EXPECT_EQ(engine.plans.front().sequences.front().tokens, (std::vector<TokenId>{1, 2, 3}));
+  EXPECT_TRUE(worker.account().problems.empty());
+}
+
+TEST_F(WorkerWithPeerTest, AnUnreachablePeerIsDialledOncePerHeartbeat) {
+  const int before = plane.connects;
+  for (int i = 0; i < 10; ++i) worker.on_data_plane(PeerFailed{{prefill.node, prefill.incarnation}, "not allowed"}, out);
+  EXPECT_EQ(plane.connects, before);
+  out.advance(std::chrono::milliseconds(200));
+  worker.tick(out);
+  EXPECT_EQ(plane.connects, before + 1);
+}
+
+TEST_F(WorkerWithPeerTest, AFirstTokenOutsideTheVocabularyIsAMiss) {
+  start_decode();
+  const TransferId transfer = plane.opened.front();
+  KvHandoff handoff{transfer, JobId{7}, 1, 0, {{prefill.node, prefill.incarnation, info.geometry.group, 0, 1, 3, 99}}, true, 1 << 30};
+  out.set_sender(prefill);
+  worker.on(handoff, out);
+  worker.on_data_plane(PieceArrived{transfer, {prefill.node, prefill.incarnation}, 0, {99}}, out);
+  worker.on_data_plane(TransferClosed{transfer, "complete"}, out);
+  ASSERT_EQ(engine.plans.size(), 1u);
+  EXPECT_EQ(engine.plans.front().sequences.front().first_position, 0u);
+  EXPECT_EQ(engine.plans.front().sequences.front().tokens.size(), 3u);
+}
+
 }  // namespace
 }  // namespace baton

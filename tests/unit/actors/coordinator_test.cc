@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The coordinator alone: what it does when told things the simulator rarely brings about.
+#include <gtest/gtest.h>
+
+#include "actors/coordinator.h"
+#include "tests/support/test_outbox.h"
+
+namespace baton {
+namespace {
+
+struct CoordinatorTest : ::testing::Test {
+  CoordinatorTest() : coordinator(CoordinatorOptions{}) {
+    out.set_sender(edge);
+    coordinator.on(EdgeHello{}, out);
+    join(worker, "both-0");
+  }
+  void join(const ActorRef& actor, const std::string& name) {
+    WorkerHello hello;
+    hello.name = name;
+    hello.role = Role::kBoth;
+    hello.vocab_size = 256;
+    hello.max_model_len = 1u << 20;
+    hello.max_num_seqs = 4;
+    out.set_sender(actor);
+    coordinator.on(hello, out);
+  }
+  void admit(JobId job, std::uint32_t max_tokens) {
+    AdmitJob admit;
+    admit.job = job;
+    admit.prompt = {1, 2, 3};
+    admit.sampling.max_tokens = max_tokens;
+    out.set_sender(edge);
+    coordinator.on(admit, out);
+  }
+  // The whole stream of a job, as its worker sends it to the coordinator.
+  void run(JobId job, std::uint32_t tokens) {
+    out.set_sender(worker);
+    TokenBatch batch;
+    for (std::uint32_t i = 0; i < tokens; ++i) {
+      batch.tokens.push_back({job, 1, i, static_cast<TokenId>(i % 256), 0.0F});
+      if (batch.tokens.size() == 1000 || i + 1 == tokens) coordinator.on(std::exchange(batch, {}), out);
+    }
+    batch.finished.push_back({job, 1, FinishReason::kLength, tokens, 0, {}});
+    batch.released.push_back({job, 1});
+    coordinator.on(batch, out);
+  }
+  void beat() {
+    out.set_sender(worker);
+    coordinator.on(Heartbeat{}, out);
+  }
+
+  const ActorRef edge{NodeId{30}, Incarnation{300}, 0, 0};
+  const ActorRef worker{NodeId{20}, Incarnation{200}, 0, 0};
+  TestOutbox out;
+  Coordinator coordinator;
+};
+
+TEST_F(CoordinatorTest, AnEdgeThatDoesNotHearTheEndOfAJobIsToldByTheCoordinator) {
+  admit(JobId{7}, 3);
+  run(JobId{7}, 3);
+  out.clear();
+  out.advance(std::chrono::seconds(2));
+  beat();
+  coordinator.tick(out);
+  const auto batches = out.messages_to<TokenBatch>(edge);
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches.front().tokens.size(), 3u);
+  ASSERT_EQ(batches.front().finished.size(), 1u);
+  out.set_sender(edge);
+  coordinator.on(JobClosed{JobId{7}}, out);
+  EXPECT_EQ(coordinator.jobs(), 0u);
+  out.clear();
+  out.advance(std::chrono::seconds(2));
+  beat();
+  coordinator.tick(out);
+  EXPECT_TRUE(out.messages<TokenBatch>().empty());
+}
+
+TEST_F(CoordinatorTest, AStreamTooLongForOneMessageIsToldInSeveral) {
+  constexpr std::uint32_t kTokens = 100'000;  // a TokenBatch has at most 65536
+  admit(JobId{7}, kTokens);
+  run(JobId{7}, kTokens);
+  out.clear();
+  out.set_sender(ActorRef{});
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
+  std::size_t tokens = 0;
+  std::size_t finished = 0;
+  for (const TokenBatch& batch : out.messages_to<TokenBatch>(edge)) {
+    EXPECT_EQ(finished, 0u) << "the end comes last";
+    tokens += batch.tokens.size();
+    finished += batch.finished.size();
+  }
+  EXPECT_EQ(tokens, kTokens);
+  EXPECT_EQ(finished, 1u);
+}
+
+TEST_F(CoordinatorTest, AClusterTooLargeForOneMessageIsIntroducedInSeveral) {
+  constexpr std::size_t kWorkers = 140;
+  for (std::size_t i = 0; i < kWorkers; ++i) {
+    WorkerHello hello;
+    hello.name = "both-" + std::to_string(i + 1);
+    hello.vocab_size = 256;
+    hello.max_model_len = 1u << 20;
+    hello.data_address = std::string(65536, 'a');  // 8.75 MiB in all, where a message has 8
+    out.clear();
+    out.set_sender({NodeId{1000 + i}, Incarnation{1}, 0, 0});
+    coordinator.on(hello, out);
+  }
+  std::size_t heard_of = 0;
+  for (const PeersJoined& joined : out.messages_to<PeersJoined>({NodeId{1000 + kWorkers - 1}, Incarnation{1}, 0, 0}))
+    heard_of += joined.peers.size();
+  EXPECT_EQ(heard_of, kWorkers + 1);
+}
+
+}  // namespace
+}  // namespace baton
