@@ -13,10 +13,12 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/actor/timers.h"
@@ -41,6 +43,9 @@ class PlaneCore final : public MessageEvents {
   // The link may be made after the core (it needs the core for its events), but before the first other call.
   PlaneCore(PlaneCoreOptions options, DataPlaneSink sink, PlaceDigest digest);
   void attach(MessageLink& link, std::span<std::byte> pool);
+  // Called when a piece names a transfer that is not open: the owner's open() may have returned on another thread, and the
+  // peer have heard of it, before this thread came to look. May call open() here, nothing else.
+  void set_catch_up(std::function<void()> catch_up) { catch_up_ = std::move(catch_up); }
 
   void set_now(Time now) { now_ = now; }
   Time now() const { return now_; }
@@ -119,6 +124,7 @@ class PlaneCore final : public MessageEvents {
   const PlaneCoreOptions options_;
   DataPlaneSink sink_;
   PlaceDigest digest_;
+  std::function<void()> catch_up_;
   MessageLink* link_ = nullptr;
   std::span<std::byte> pool_;
   std::optional<TransferReceiver> receiver_;

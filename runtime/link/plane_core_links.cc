@@ -131,6 +131,7 @@ MessageEvents::Destination PlaneCore::on_message(EndpointId from, std::span<cons
     receiver_->table().count_refusal(honest ? Refusal::kWrongBytes : Refusal::kWrongPeer);
     return {};
   }
+  if (catch_up_ && !receiver_->table().contains(claim.transfer)) catch_up_();
   const std::span<std::byte> to = receiver_->accept(claim);
   if (to.empty()) return {};
   const std::uint64_t operation = next_receive_++;

@@ -38,6 +38,7 @@ Result<std::unique_ptr<UcxDataPlane>> UcxDataPlane::create(UcxOptions options) {
   if (!ucx) return tl::unexpected(std::move(ucx).error());
   plane->ucx_ = *std::move(ucx);
   plane->core_.attach(*plane->ucx_, plane->pool());
+  plane->core_.set_catch_up([raw = plane.get()] { raw->take_opens(); });
   plane->thread_ = std::thread([raw = plane.get()] { raw->run(); });
   return plane;
 }
@@ -55,20 +56,20 @@ UcxDataPlane::~UcxDataPlane() {
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
-void UcxDataPlane::post(std::function<void()> command) {
+void UcxDataPlane::post(std::function<void()> command, Commands UcxDataPlane::* queue) {
   {
     const std::lock_guard lock(mutex_);
-    commands_.push_back(std::move(command));
-    if (commands_.size() > 1) return;  // whoever queued the first one rings
+    const bool rung = !commands_.empty() || !opens_.empty();  // whoever queued the first one rings
+    (this->*queue).push_back(std::move(command));
+    if (rung) return;
   }
   const std::uint64_t one = 1;
   (void)!::write(wake_fd_, &one, sizeof one);
 }
 
 void UcxDataPlane::open(const TransferId& transfer, const PeerKey& from, std::vector<Place> places, Duration time_limit) {
-  post([this, transfer, from, places = std::move(places), time_limit]() mutable {
-    core_.open(transfer, from, std::move(places), time_limit);
-  });
+  post([this, transfer, from, places = std::move(places), time_limit]() mutable { core_.open(transfer, from, std::move(places), time_limit); },
+       &UcxDataPlane::opens_);
 }
 
 void UcxDataPlane::close(const TransferId& transfer) {
@@ -141,13 +142,25 @@ void UcxDataPlane::run() {
 }
 
 bool UcxDataPlane::take_commands() {
-  std::vector<std::function<void()>> commands;
+  Commands opens;
+  Commands commands;
   {
     const std::lock_guard lock(mutex_);
+    opens.swap(opens_);
     commands.swap(commands_);
   }
+  for (const std::function<void()>& open : opens) open();
   for (const std::function<void()>& command : commands) command();
-  return !commands.empty();
+  return !opens.empty() || !commands.empty();
+}
+
+void UcxDataPlane::take_opens() {
+  Commands opens;
+  {
+    const std::lock_guard lock(mutex_);
+    opens.swap(opens_);
+  }
+  for (const std::function<void()>& open : opens) open();
 }
 
 void UcxDataPlane::sleep() {

@@ -60,9 +60,11 @@ class UcxDataPlane final : public DataPlane {
 
  private:
   explicit UcxDataPlane(UcxOptions options);
-  void post(std::function<void()> command);
+  using Commands = std::vector<std::function<void()>>;
+  void post(std::function<void()> command, Commands UcxDataPlane::* queue = &UcxDataPlane::commands_);
   void run();
   bool take_commands();
+  void take_opens();
   void sleep();
   void publish();
 
@@ -73,8 +75,9 @@ class UcxDataPlane final : public DataPlane {
   std::uint64_t sleeps_ = 0;  // the data thread's
   std::uint64_t transports_seen_ = 0;
 
-  mutable std::mutex mutex_;  // guards the next three
-  std::vector<std::function<void()>> commands_;
+  mutable std::mutex mutex_;  // guards the next four
+  Commands opens_;            // run before the commands, and before a piece of an unknown transfer is refused
+  Commands commands_;
   std::map<PeerKey, std::string> transports_;
   Stats published_;
 
