@@ -27,7 +27,7 @@ Result<void> Coordinator::admissible(const AdmitJob& job) const {
   if (tokens > model_.max_model_len)
     return fail(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(job.prompt.size()) + " tokens; with max_tokens " +
                                                  std::to_string(job.sampling.max_tokens) + " that is more than the context of " +
-                                                 std::to_string(model_.max_model_len));
+                                                 std::to_string(model_.max_model_len) + ": lower max_tokens or shorten the prompt");
   return {};
 }
 

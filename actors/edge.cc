@@ -86,10 +86,14 @@ Result<std::vector<TokenId>> Edge::prompt_of(ClientSubmit& submit) const {
       return fail(ErrorCode::kInvalidArgument, "prompt token " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(tokenizer_.vocab_size()));
   const std::uint64_t room = prompt.size() < options_.max_model_len ? options_.max_model_len - prompt.size() : 0;
   if (!submit.max_tokens_given) submit.sampling.max_tokens = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(room, 1, options_.default_max_tokens));
+  if (room == 0)
+    return fail(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(prompt.size()) + " tokens and leaves no room in the context of " +
+                                                 std::to_string(options_.max_model_len) + ": shorten the prompt");
   if (submit.sampling.max_tokens > room)
     return fail(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(prompt.size()) + " tokens; with max_tokens " +
                                                  std::to_string(submit.sampling.max_tokens) + " that is more than the context of " +
-                                                 std::to_string(options_.max_model_len));
+                                                 std::to_string(options_.max_model_len) + ": lower max_tokens to " + std::to_string(room) +
+                                                 " or shorten the prompt");
   return prompt;
 }
 

@@ -60,7 +60,7 @@ void Worker::add(Sequence sequence, Outbox& out) {
   if (added.prompt.empty() || added.sampling.max_tokens == 0 || !tokens_known)
     fail_job(added, ErrorCode::kInvalidArgument, "the prompt is empty or has ids outside the vocabulary", out);
   else if (tokens > info_.max_model_len || info_.geometry.blocks_for(tokens) > options_.blocks_total)
-    fail_job(added, ErrorCode::kInvalidArgument, "prompt and max_tokens need more KV than worker " + options_.name + " has", out);
+    fail_job(added, ErrorCode::kInvalidArgument, "prompt and max_tokens need more KV than worker " + options_.name + " has: lower max_tokens, or raise kv_cache.memory", out);
   flush(out);
   maybe_step(out);
 }

@@ -38,6 +38,11 @@ void expect_as_the_oracle_says(const OracleOptions& model, const std::vector<Job
   for (const JobRecord& record : records) {
     EXPECT_EQ(oracle_complaint(model, record), "");
     EXPECT_FALSE(record.error) << record.error->message;
+    if (!record.done || record.done->reason == FinishReason::kCancelled) continue;
+    // Nothing was lost on the way and computed again: each block of the prompt moved once. One token needs no second worker.
+    const KvGeometry geometry = oracle_info(model).geometry;
+    const std::size_t blocks = record.tokens.size() == 1 ? 0 : geometry.blocks_for(record.submit.prompt_ids.size());
+    EXPECT_EQ(record.done->kv_bytes_moved, blocks * geometry.block_bytes()) << record.submit.id;
   }
 }
 
