@@ -25,6 +25,7 @@ class Checker {
     roles();
     devices();
     threads();
+    memory();
     limits();
     lifecycle();
   }
@@ -129,6 +130,18 @@ class Checker {
     if (wanted > options_.cores)
       context_.reporter.note(context_.place_of("pools"), "the workers' threads (" + std::to_string(wanted) + ") outnumber the cores (" +
                                                              std::to_string(options_.cores) + "); expect them to wait for each other");
+  }
+
+  // All workers are on this machine in this version.
+  void memory() const {
+    if (options_.memory == 0) return;
+    std::uint64_t workers = 0;
+    for (const PoolSection& pool : topology_.pools) workers += pool.replicas;
+    const std::uint64_t each = topology_.kv_cache.memory;
+    if (workers == 0 || each <= options_.memory / workers) return;
+    error("kv_cache.memory", std::to_string(workers) + (workers == 1 ? " worker wants " : " workers want ") + format_bytes(each) +
+                                 (workers == 1 ? "" : " each") + ", this machine has " + format_bytes(options_.memory) + " to give",
+          "at most " + format_bytes(options_.memory / workers >> 20 << 20));
   }
 
   void limits() const {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 
+#include "config/memory.h"
 #include "config/units.h"
 #include "launcher/cluster.h"
 #include "launcher/commands.h"
@@ -97,7 +98,9 @@ int run_detached(const Topology& topology, const std::vector<std::string>& set) 
 }  // namespace
 
 int run_up(const UpOptions& options) {
-  const auto loaded = load_or_explain(options.topology, load_options(options.set));
+  LoadOptions load = load_options(options.set);
+  load.memory = available_memory();  // what starts here must fit here; `validate` is for any machine
+  const auto loaded = load_or_explain(options.topology, load);
   if (!loaded) return kBadConfiguration;
   const Topology& topology = loaded->topology;
   if (options.dry_run) return print_plan(topology, options.set);

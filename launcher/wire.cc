@@ -16,6 +16,8 @@
 #include "actors/edge.h"
 #include "actors/process_control.h"
 #include "actors/worker.h"
+#include "config/memory.h"
+#include "config/units.h"
 #include "engine/cpu_engine.h"
 #include "engine/engine_thread.h"
 #include "engine/oracle_engine.h"
@@ -196,13 +198,18 @@ Result<void> make_pool(const Topology& topology, const PeerKey& self, DataPlaneS
   if (parts.blocks == 0)
     return fail(ErrorCode::kInvalidArgument, "kv_cache.memory of " + std::to_string(topology.kv_cache.memory) + " bytes holds no block: one needs " +
                                                  std::to_string(geometry.block_bytes()) + " bytes");
+  // Shared memory is nobody's until it is touched: a pool that does not fit would not fail, it would starve the neighbours.
+  const std::uint64_t wanted = parts.blocks * geometry.block_bytes();
+  if (const std::uint64_t room = available_memory(); room != 0 && wanted > room)
+    return fail(ErrorCode::kResourceExhausted, "kv_cache.memory wants " + format_bytes(wanted) + ", this machine has " + format_bytes(room) +
+                                                   " to give: lower it, or stop something");
   UcxOptions options;
   options.interface_name = topology.transport.interface;
   options.transports.clear();
   for (const TransportOption transport : topology.transport.order)
     if (transport == TransportOption::kShm || transport == TransportOption::kTcp) options.transports.emplace_back(to_string(transport));
   options.self = self;
-  options.pool_bytes = parts.blocks * geometry.block_bytes();
+  options.pool_bytes = wanted;
   options.sink = std::move(sink);
   options.digest = [geometry](std::span<const std::byte> bytes, std::uint64_t tag) {
     return block_digest(geometry, bytes, digest_tag_position(tag), digest_tag_tokens(tag));
