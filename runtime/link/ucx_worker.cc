@@ -21,6 +21,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/link/shared_memory_directory.h"
 
 namespace baton {
 namespace {
@@ -216,6 +217,7 @@ class UcxWorkerImpl final : public UcxWorker {
   }
 
   MessageEvents& events_;
+  std::optional<SharedMemoryDirectory> directory_;
   ucp_context_h context_ = nullptr;
   ucp_worker_h listening_ = nullptr;  // carries nothing but connection requests
   int listening_fd_ = -1;
@@ -240,7 +242,7 @@ Result<void> UcxWorkerImpl::start_context(const UcxWorkerOptions& options) {
     if (transport == "shm") lanes += ",posix";
     else if (transport != "tcp") return fail(ErrorCode::kInvalidArgument, "unknown transport '" + transport + "': expected shm or tcp");
   }
-  const std::pair<const char*, std::string> settings[] = {
+  std::vector<std::pair<const char*, std::string>> settings = {
       {"TLS", lanes},
       {"NET_DEVICES", options.interface_name},
       {"POSIX_ERROR_HANDLING", "y"},  // without it shared memory is silently left out of connections that detect errors
@@ -257,12 +259,24 @@ Result<void> UcxWorkerImpl::start_context(const UcxWorkerOptions& options) {
       {"TCP_TX_SEG_SIZE", "256K"},
       {"TCP_RX_SEG_SIZE", "256K"},
   };
+  if (Result<SharedMemoryDirectory> directory = SharedMemoryDirectory::create(); directory) {
+    directory_.emplace(*std::move(directory));
+    settings.emplace_back("POSIX_DIR", directory_->path());
+  } else {
+    log_warn("ucx", "no directory of our own for shared memory", {{"error", directory.error().message}});
+  }
+#if UCP_API_VERSION < UCP_VERSION(1, 22)
+  // In 1.13 ucp_config_modify() does not reach the transports' own settings ("invalid configurations"); the environment does.
+  for (const auto& [name, value] : settings) setenv(("UCX_" + std::string(name)).c_str(), value.c_str(), 1);
+#endif
   ucp_config_t* config = nullptr;
   if (const ucs_status_t status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)
     return ucx_failed("reading its configuration", status);
+#if UCP_API_VERSION >= UCP_VERSION(1, 22)
   for (const auto& [name, value] : settings)
     if (const ucs_status_t status = ucp_config_modify(config, name, value.c_str()); status != UCS_OK)
       log_warn("ucx", "setting not known to this UCX", {{"name", name}, {"error", describe(status)}});
+#endif
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
   params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
