@@ -164,7 +164,7 @@ FsckAccount Worker::account() const {
   account.leased = counts.leased;
   account.quarantined = counts.quarantined;
   account.sequences = static_cast<std::uint32_t>(sequences_.size());
-  account.transfers = static_cast<std::uint32_t>(by_transfer_.size() + by_ticket_.size());
+  account.transfers = static_cast<std::uint32_t>(by_transfer_.size() + by_ticket_.size() + early_grants_.size());
   std::map<BlockPool::Owner, std::vector<BlockId>> held_by;
   for (const auto& [id, sequence] : sequences_) {
     held_by[id] = sequence.blocks;

@@ -18,7 +18,7 @@ void WatchedPlane::expect(const Tenancies& tenancies, const char* what) const {
 }
 
 void WatchedPlane::open(const TransferId& transfer, const PeerKey& from, std::vector<Place> places, Duration time_limit) {
-  if (written_.contains(transfer)) complain_("transfer " + to_string(transfer) + " was opened twice");
+  if (!known_.insert(transfer).second) complain_("transfer " + to_string(transfer) + " was opened twice");
   for (const Place& place : places) note(written_[transfer], place.offset, place.bytes);
   plane_.open(transfer, from, std::move(places), time_limit);
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // WatchedPlane: a data plane with a witness. From open() to TransferClosed no destination block may change hands, from push() to
-// PushDone no source block may: the tenancies (generations) noted at the call must still hold at the event. Simulation only: the
+// PushDone no source block may, and no transfer id comes twice: the tenancies (generations) noted at the call must still hold at the event. Simulation only: the
 // digests turn such a bug into a recomputed prompt, so no token would ever show it. Borrows the plane; one thread.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,7 @@ class WatchedPlane final : public DataPlane {
   const std::uint64_t block_bytes_;
   const Generation generation_;
   const Complain complain_;
+  std::set<TransferId> known_;
   std::map<TransferId, Tenancies> written_;
   std::map<std::uint64_t, Tenancies> read_;
 };

@@ -44,12 +44,20 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
     made.limits.max_num_batched_tokens = 1u << (3 + random.below(7));
     return made;
   };
-  const std::uint64_t shape = random.below(8);
+  // One worker a pool, hardly larger than the largest job: with a burst of jobs both sides are full at once.
+  const bool tight = faults && random.chance(1, 4);
+  const std::uint64_t shape = tight ? 2 : random.below(8);
   if (shape == 0) {
     options.pools = {pool("both", Role::kBoth)};
   } else {
     options.pools = {pool("prefill", Role::kPrefill), pool("decode", Role::kDecode)};
     if (shape == 1) options.pools.push_back(pool("both", Role::kBoth));
+  }
+  for (SimPool& crowded : options.pools) {
+    if (!tight) break;
+    crowded.replicas = 1;
+    crowded.blocks = needed + between(random, 0, needed / 2);
+    crowded.limits.max_num_seqs = 64;
   }
   options.coordinator.cluster_name = "sim";
   options.coordinator.request_time_limit = seconds(20);
@@ -92,6 +100,7 @@ class Scenario {
     if (!options.faults) return users;
     users.cancel_in = random.chance(1, 4) ? 1 + static_cast<std::uint32_t>(random.below(3)) : 8;
     users.double_in = random.chance(1, 4) ? 4 : 0;
+    if (random.chance(1, 2)) users.over = milliseconds(between(random, 1, 20));
     users.hurried_in = random.chance(1, 4) ? 4 : 0;
     return users;
   }

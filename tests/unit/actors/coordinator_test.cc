@@ -94,6 +94,21 @@ TEST_F(CoordinatorTest, AStreamTooLongForOneMessageIsToldInSeveral) {
   EXPECT_EQ(finished, 1u);
 }
 
+TEST_F(CoordinatorTest, OutputOfAnotherAttemptDoesNotCount) {
+  admit(JobId{7}, 2);
+  out.clear();
+  out.set_sender(worker);
+  coordinator.on(TokenBatch{{{JobId{7}, 2, 0, 200, 0.0F}}, {{JobId{7}, 2, FinishReason::kLength, 1, 0, {}}}, {}}, out);
+  run(JobId{7}, 2);  // would contradict what came before
+  out.clear();
+  out.advance(std::chrono::seconds(2));
+  beat();
+  coordinator.tick(out);
+  ASSERT_EQ(out.messages_to<TokenBatch>(edge).size(), 1u);
+  EXPECT_EQ(out.messages_to<TokenBatch>(edge).front().finished.front().tokens, 2u);
+  EXPECT_TRUE(out.messages<JobFailed>().empty());
+}
+
 TEST_F(CoordinatorTest, AClusterTooLargeForOneMessageIsIntroducedInSeveral) {
   constexpr std::size_t kWorkers = 140;
   for (std::size_t i = 0; i < kWorkers; ++i) {

@@ -100,5 +100,22 @@ TEST_F(EdgeTest, TwoWorkersThatDisagreeEndTheStream) {
   EXPECT_EQ(out.messages_to<ClientError>(client).front().code, ErrorCode::kCorrupt);
 }
 
+TEST_F(EdgeTest, TheEndOfAnEarlierAttemptDoesNotCount) {
+  introduce(worker);
+  const JobId job = submit();
+  out.set_sender(coordinator);
+  edge.on(JobPlaced{job, 2, "both-0", "both-0"}, out);
+  tell(worker, stream(job, 2));  // of attempt 1
+  EXPECT_TRUE(out.messages<ClientDone>().empty());
+}
+
+TEST_F(EdgeTest, JobsOfALostClientAreCancelled) {
+  const JobId job = submit();
+  edge.on(LinkDown{client.node, client.incarnation, "unreachable"}, out);
+  ASSERT_EQ(out.messages_to<CancelJob>(coordinator).size(), 1u);
+  EXPECT_EQ(out.messages_to<CancelJob>(coordinator).front().job, job);
+  EXPECT_EQ(edge.streams(), 0u);
+}
+
 }  // namespace
 }  // namespace baton

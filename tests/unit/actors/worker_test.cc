@@ -162,5 +162,37 @@ TEST_F(WorkerWithPeerTest, AFirstTokenOutsideTheVocabularyIsAMiss) {
   EXPECT_EQ(engine.plans.front().sequences.front().tokens.size(), 3u);
 }
 
+TEST_F(WorkerWithPeerTest, AHandOverOfAnotherAttemptIsNotTaken) {
+  start_decode();
+  KvHandoff handoff{plane.opened.front(), JobId{7}, 2, 0, {}, true, 5};
+  out.clear();
+  out.set_sender(prefill);
+  worker.on(handoff, out);
+  ASSERT_EQ(out.messages_to<TransferResult>(prefill).size(), 1u);
+  EXPECT_FALSE(out.messages_to<TransferResult>(prefill).front().ok);
+  EXPECT_TRUE(out.messages<TokenBatch>().empty());
+}
+
+TEST_F(WorkerWithPeerTest, AGrantForACancelledAttemptIsNotKept) {
+  out.set_sender(coordinator);
+  worker.on(CancelJob{JobId{7}, 1}, out);
+  Grant grant;
+  grant.job = JobId{7};
+  grant.epoch = 1;
+  grant.blocks = {0};
+  out.set_sender(prefill);
+  worker.on(grant, out);
+  StartPrefill start;
+  start.job = JobId{7};
+  start.epoch = 1;
+  start.decode = prefill;
+  start.prompt = {1, 2, 3};
+  start.sampling.max_tokens = 4;
+  out.set_sender(coordinator);
+  worker.on(start, out);
+  EXPECT_TRUE(engine.plans.empty());
+  EXPECT_TRUE(worker.idle());
+}
+
 }  // namespace
 }  // namespace baton
