@@ -31,7 +31,7 @@ TEST(PlaneCore, APieceMayBeFasterThanTheCallThatOpenedItsTransfer) {
   PlaneCore core({self, {}}, [&](DataPlaneEvent event) { events.push_back(std::move(event)); }, {});
   core.attach(link, pool);
   int asked = 0;
-  core.set_catch_up([&] {
+  core.set_late_opens([&] {
     if (++asked == 1) core.open(transfer, peer, {{0, pool.size(), 0}}, std::chrono::seconds(1));
   });
 
