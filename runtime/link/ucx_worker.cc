@@ -251,6 +251,9 @@ Result<void> UcxWorkerImpl::start_context(const UcxWorkerOptions& options) {
       {"TCP_CM_USER_TIMEOUT", "2s"},
       {"TCP_CONN_NB", "y"},  // connecting to a host that is gone must not stop the data thread
       {"SOCKADDR_TLS_PRIORITY", "tcp"},
+      // Not as a file of shared memory, which UCX would prefer: bytes do not travel through the pool itself, and a process that
+      // is killed while such a file has its name leaves it behind, memory of nobody until the next boot.
+      {"ALLOC_PRIO", "thp,mmap"},
       {"MAX_RNDV_RAILS", "1"},  // one lane carries the bytes: the one transport() names
       // The receiver's own process copies every byte into place. In the other schemes the peer writes into our pool, and a
       // peer that was stopped in the middle could go on after its connection was closed here.
@@ -287,7 +290,7 @@ Result<void> UcxWorkerImpl::start_context(const UcxWorkerOptions& options) {
   return {};
 }
 
-// UCX allocates the pool itself: then a peer on this host maps it and bytes move at the speed of one memcpy.
+// UCX allocates the pool and registers it: where huge pages are to be had, of those.
 Result<void> UcxWorkerImpl::start_pool(std::uint64_t bytes) {
   ucp_mem_map_params_t params{};
   params.field_mask = UCP_MEM_MAP_PARAM_FIELD_LENGTH | UCP_MEM_MAP_PARAM_FIELD_FLAGS;

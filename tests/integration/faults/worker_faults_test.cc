@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <sstream>
 #include <thread>
 
 #include "tests/support/cluster_process.h"
@@ -98,6 +99,29 @@ TEST_F(WorkerFaults, AFrozenPrefillWorkerIsFencedAndCostsNoToken) {
   }));
   EXPECT_TRUE(cluster_.is_back("prefill-0", before, std::chrono::seconds(20)));
   expect_clean_end();
+}
+
+// A killed process leaves behind what has a name in /dev/shm at that moment, until the machine is started again: the pool, which
+// is what a worker is largest by, must never be among it.
+TEST_F(WorkerFaults, ThePoolIsNoSharedMemory) {
+  constexpr std::size_t kPoolBytes = std::size_t{128} << 20;
+  ClusterSpec spec;
+  spec.name = "large";
+  spec.kv_memory = std::to_string(kPoolBytes) + "B";
+  ClusterProcess large(home_, spec);
+  ASSERT_TRUE(large.up());
+  ASSERT_EQ(home_.run({"submit", "x", "--max-tokens", "3"}).exit_status, 0);
+  for (const char* name : {"prefill-0", "decode-0"}) {
+    std::istringstream maps(read_text("/proc/" + std::to_string(large.pid(name)) + "/maps"));
+    std::size_t shared = 0;
+    for (std::string line; std::getline(maps, line);) {
+      if (line.find("/dev/shm/") == std::string::npos) continue;
+      const std::size_t dash = line.find('-');
+      shared += std::stoull(line.substr(dash + 1), nullptr, 16) - std::stoull(line.substr(0, dash), nullptr, 16);
+    }
+    EXPECT_LT(shared, kPoolBytes / 4) << name;
+    EXPECT_GT(rss_bytes(large.pid(name)), kPoolBytes) << name;  // it has one
+  }
 }
 
 // Shorter than the heartbeat limit: nobody may notice.
