@@ -25,6 +25,7 @@ class Checker {
     roles();
     devices();
     threads();
+    memory();
     limits();
     lifecycle();
   }
@@ -129,6 +130,16 @@ class Checker {
     if (wanted > options_.cores)
       context_.reporter.note(context_.place_of("pools"), "the workers' threads (" + std::to_string(wanted) + ") outnumber the cores (" +
                                                              std::to_string(options_.cores) + "); expect them to wait for each other");
+  }
+
+  // Every worker touches all of its KV when it starts: what does not fit would take the machine down with it.
+  void memory() const {
+    std::uint64_t workers = 0;
+    for (const PoolSection& pool : topology_.pools) workers += pool.replicas;
+    const std::uint64_t each = topology_.kv_cache.memory;
+    if (options_.memory == 0 || workers == 0 || each <= options_.memory / workers) return;
+    error("kv_cache.memory", std::to_string(workers) + (workers == 1 ? " worker" : " workers") + " with " + format_bytes(each) +
+                                 " of KV do not fit into this machine's memory of " + format_bytes(options_.memory), "lower kv_cache.memory, or replicas");
   }
 
   void limits() const {

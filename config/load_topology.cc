@@ -57,7 +57,7 @@ LoadResult parse_topology(std::string_view text, const std::string& file, const 
   if (root->kind == YamlKind::kMapping) {
     context.report_unknown();
     overrides.report_unused(context.known_paths, reporter);
-    check_topology(topology, {options.check_files, options.cores}, context);
+    check_topology(topology, {options.check_files, options.cores, options.memory}, context);
     check_supported(topology, context);
   }
   if (reporter.failed()) return tl::unexpected<std::vector<Diagnostic>>(reporter.errors());

@@ -97,7 +97,7 @@ int run_detached(const Topology& topology, const std::vector<std::string>& set) 
 }  // namespace
 
 int run_up(const UpOptions& options) {
-  const auto loaded = load_or_explain(options.topology, load_options(options.set));
+  const auto loaded = load_or_explain(options.topology, load_options(options.set), "; nothing was started");
   if (!loaded) return kBadConfiguration;
   const Topology& topology = loaded->topology;
   if (options.dry_run) return print_plan(topology, options.set);
