@@ -132,16 +132,14 @@ class Checker {
                                                              std::to_string(options_.cores) + "); expect them to wait for each other");
   }
 
-  // All workers are on this machine in this version.
+  // Every worker touches all of its KV when it starts: what does not fit would take the machine down with it.
   void memory() const {
-    if (options_.memory == 0) return;
     std::uint64_t workers = 0;
     for (const PoolSection& pool : topology_.pools) workers += pool.replicas;
     const std::uint64_t each = topology_.kv_cache.memory;
-    if (workers == 0 || each <= options_.memory / workers) return;
-    error("kv_cache.memory", std::to_string(workers) + (workers == 1 ? " worker wants " : " workers want ") + format_bytes(each) +
-                                 (workers == 1 ? "" : " each") + ", this machine has " + format_bytes(options_.memory) + " to give",
-          "at most " + format_bytes(options_.memory / workers >> 20 << 20));
+    if (options_.memory == 0 || workers == 0 || each <= options_.memory / workers) return;
+    error("kv_cache.memory", std::to_string(workers) + (workers == 1 ? " worker" : " workers") + " with " + format_bytes(each) +
+                                 " of KV do not fit into this machine's memory of " + format_bytes(options_.memory), "lower kv_cache.memory, or replicas");
   }
 
   void limits() const {

@@ -13,7 +13,7 @@ namespace baton {
 struct CheckOptions {
   bool check_files = true;   // model.path must exist
   std::uint32_t cores = 0;   // of this machine; 0: not compared
-  std::uint64_t memory = 0;  // bytes this machine can still give; 0: not compared
+  std::uint64_t memory = 0;  // bytes this machine lets us have; 0: not compared
 };
 
 void check_topology(const Topology& topology, const CheckOptions& options, const ReadContext& context);

@@ -22,7 +22,7 @@ struct LoadOptions {
   std::string base_folder;                         // what relative paths start from; empty: the file's folder
   bool check_files = true;
   std::uint32_t cores = 0;                         // 0: threads are not compared with it
-  std::uint64_t memory = 0;                        // bytes; 0: the pools' memory is not compared with it
+  std::uint64_t memory = 0;                        // bytes; 0: the workers' KV is not compared with it
 };
 
 struct LoadedTopology {

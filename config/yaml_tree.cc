@@ -7,6 +7,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 #include <utility>
@@ -167,6 +168,18 @@ bool check_bytes(std::string_view text, std::uint32_t source, Reporter& reporter
   return true;
 }
 
+// The parser's own words name the symptom; a tab in an indentation is the cause that nobody sees.
+std::string hint_for(std::string_view text, int last_line) {
+  std::size_t start = 0;
+  for (int line = 0; line <= last_line && start < text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    const std::string_view indentation = text.substr(start, std::min(text.find_first_not_of(" \t", start), end) - start);
+    if (indentation.find('\t') != std::string_view::npos) return "line " + std::to_string(line + 1) + " starts with a tab; YAML wants spaces";
+    start = end + 1;
+  }
+  return {};
+}
+
 std::optional<YamlNode> parse_document(std::string_view text, const Place& origin, Reporter& reporter) {
   TreeBuilder builder(origin, reporter);
   try {
@@ -180,7 +193,7 @@ std::optional<YamlNode> parse_document(std::string_view text, const Place& origi
     Place place = origin;
     if (problem.mark.line > 0) place.line += static_cast<std::uint32_t>(problem.mark.line);
     if (problem.mark.column > 0) place.column += static_cast<std::uint32_t>(problem.mark.column);
-    reporter.error(place, "not valid YAML: " + problem.msg);
+    reporter.error(place, "not valid YAML: " + problem.msg, hint_for(text, problem.mark.line));
     return std::nullopt;
   }
   if (!builder.has_document()) {

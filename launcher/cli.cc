@@ -42,6 +42,17 @@ CLI::App* add(CLI::App& parent, Parsed& parsed, const char* name, const char* wh
   return sub;
 }
 
+// CLI11's own Range says "0.000000 to 100.000000", also of what is no number at all.
+CLI::Validator number_within(double min, double max, const char* words) {
+  return CLI::Validator(
+      [=](std::string& text) {
+        double value = 0;
+        const bool number = CLI::detail::lexical_cast(text, value);
+        return number && value >= min && value <= max ? std::string() : '"' + text + "\" is not " + words;
+      },
+      "");
+}
+
 // CLI11 reads "-1" into an unsigned number as 2^64 - 1.
 CLI::Validator whole_number() {
   return CLI::Validator([](std::string& text) { return parse_unsigned(text) ? std::string() : '"' + text + "\" is no whole number"; }, "");
@@ -89,11 +100,11 @@ void add_job_commands(CLI::App& app, Parsed& p) {
   SubmitOptions& s = p.submit;
   submit->add_option("prompt", s.prompt, "The prompt; - reads standard input")->type_name("PROMPT");
   submit->add_option("--file", s.file, "Read the prompt from a file")->type_name("F");
-  submit->add_option("--max-tokens", s.max_tokens, "Generate at most N tokens; default: what the cluster allows")->type_name("N")->check(CLI::Range(1u, 1u << 24));
-  submit->add_option("--temperature", s.temperature, "0: always the likeliest token")->capture_default_str()->type_name("T")->check(CLI::Range(0.0, 100.0));
-  submit->add_option("--top-p", s.top_p, "Keep the smallest set whose probability reaches P; 1: off")->capture_default_str()->type_name("P")->check(CLI::Range(1e-6, 1.0));
+  submit->add_option("--max-tokens", s.max_tokens, "Generate at most N tokens; default: what the cluster allows")->type_name("N")->check(number_within(1, 1 << 24, "a whole number from 1 to 16777216"));
+  submit->add_option("--temperature", s.temperature, "0: always the likeliest token; at most 100")->capture_default_str()->type_name("T")->check(number_within(0.0, 100.0, "a number from 0 to 100"));
+  submit->add_option("--top-p", s.top_p, "Keep the smallest set whose probability reaches P; 1: off")->capture_default_str()->type_name("P")->check(number_within(1e-6, 1.0, "a number above 0, at most 1"));
   submit->add_option("--top-k", s.top_k, "Keep the K likeliest; 0: off")->capture_default_str()->type_name("K")->check(whole_number());
-  submit->add_option("--min-p", s.min_p, "Keep tokens with at least P times the likeliest one's probability; 0: off")->capture_default_str()->type_name("P")->check(CLI::Range(0.0, 1.0));
+  submit->add_option("--min-p", s.min_p, "Keep tokens with at least P times the likeliest one's probability; 0: off")->capture_default_str()->type_name("P")->check(number_within(0.0, 1.0, "a number from 0 to 1"));
   submit->add_option("--seed", s.seed, "Same seed, same tokens; default: drawn at admission")->type_name("S")->check(whole_number());
   submit->add_flag("--ignore-eos", s.ignore_eos, "Go on after an end-of-sequence token");
   submit->add_option("--id", s.id, "Name of the job; default: made by the cluster")->type_name("ID");
@@ -109,6 +120,7 @@ void add_job_commands(CLI::App& app, Parsed& p) {
 void add_bench_commands(CLI::App& app, Parsed& p) {
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine, beside its own limits");
   bench->require_subcommand(1);
+  bench->footer("baton bench engine --help and baton bench transport --help show examples.");
   CLI::App* engine = add(*bench, p, "engine", "Prefill and decode tokens per second of the CPU engine",
                          "Example:\n  baton bench engine --threads 1,2", [&p] { return run_bench_engine(p.bench_engine); });
   engine->add_option("--model", p.bench_engine.model, "A .gguf file or its folder; default: smollm2 of `baton model fetch`")->type_name("PATH");
@@ -129,6 +141,7 @@ void add_other_commands(CLI::App& app, Parsed& p) {
 
   CLI::App* model = app.add_subcommand("model", "Models on this machine");
   model->require_subcommand(1);
+  model->footer("baton model fetch --help shows an example.");
   CLI::App* fetch = add(*model, p, "fetch", "Fetch a small model by name and print its path", "Example:\n  baton model fetch smollm2",
                         [&p] { return run_model_fetch(p.fetch); });
   fetch->add_option("name", p.fetch.name, "Name, such as smollm2")->type_name("NAME")->required();
@@ -146,6 +159,42 @@ void add_other_commands(CLI::App& app, Parsed& p) {
     each->add_option("--base-folder", p.process.base_folder, "What relative paths in the file start from")->type_name("DIR");
     add_set(each, p.process.set);
   }
+}
+
+// The chosen command, as typed: "submit", "model fetch"; and the parser that knows its options.
+std::pair<std::string, const CLI::App*> chosen_command(const CLI::App& app) {
+  std::string name;
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    name += ' ' + at->get_name();
+  }
+  return {name, at};
+}
+
+std::string hint_for_option(const CLI::App& command, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::Option* each : command.get_options())
+    for (const std::string& name : each->get_lnames()) names.push_back("--" + name);
+  return did_you_mean(word, names);
+}
+
+// Why the words after `baton` are wrong, and what to do; CLI11 alone names neither the command nor what was meant.
+int explain_usage(const CLI::App& app, const CLI::ParseError& problem, int argc) {
+  const auto [name, command] = chosen_command(app);
+  std::string why = problem.what(), hint;
+  if (dynamic_cast<const CLI::ExtrasError*>(&problem) != nullptr) {
+    const std::vector<std::string> extras = app.remaining(true);
+    const std::string word = extras.empty() ? "" : extras.front();
+    why = "what is \"" + printable(word) + "\"?";
+    if (word.starts_with("-")) hint = hint_for_option(*command, word.substr(0, word.find('=')));
+    else if (name == " submit") hint = "a prompt of several words goes into quotes";
+  }
+  if (argc < 2) why = "a command is missing";
+  else if (dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr && !command->get_subcommands([](const CLI::App*) { return true; }).empty())
+    why = "a command is missing after \"" + name.substr(1) + '"';
+  std::fprintf(stderr, "baton%s: %s%s; baton%s --help shows what there is\n", name.c_str(), why.c_str(), hint.empty() ? "" : (" (" + hint + ')').c_str(), name.c_str());
+  return kBadUsage;
 }
 
 // CLI11 would only say that a subcommand is required.
@@ -174,11 +223,18 @@ int run_cli(int argc, const char* const* argv) {
     add_job_commands(app, parsed);
     add_bench_commands(app, parsed);
     add_other_commands(app, parsed);
+    const std::string_view first = argc == 2 ? argv[1] : "";
+    if (first == "--version") return run_version({});
+    if (first == "help") {
+      std::printf("%s", app.help().c_str());
+      return kDone;
+    }
     if (is_unknown_command(app, argc, argv)) return kBadUsage;
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& problem) {
-      return app.exit(problem) == 0 ? kDone : kBadUsage;  // help is a ParseError too
+      if (problem.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(problem);  // --help, --version
+      return explain_usage(app, problem, argc);
     }
     return parsed.command();
   } catch (const std::exception& problem) {

@@ -2,6 +2,7 @@
 #include "launcher/cluster.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -220,7 +221,7 @@ int ClusterRun::stop(bool at_once, int exit_status) {
   supervisor_.stop_restarting();
   const std::vector<WorkerSlot> slots = worker_slots(topology_);
   if (!at_once) {
-    announcer_.err("stopping " + topology_.name + " (once more to stop at once)\n");
+    announcer_.err("stopping " + topology_.name + ": running jobs may end (Ctrl-C, or baton down " + topology_.name + " --now, stops at once)\n");
     supervisor_.signal("coordinator", SIGTERM);
     const std::size_t workers = supervisor_.running() - (supervisor_.pid("coordinator") != 0 ? 1 : 0);
     at_once = !drain_until(launcher_now() + topology_.lifecycle.drain_timeout, workers);
@@ -244,8 +245,10 @@ int ClusterRun::stop(bool at_once, int exit_status) {
 
 bool ClusterRun::drain_until(Time deadline, std::size_t leave_running) {
   while (supervisor_.running() > leave_running && launcher_now() < deadline) {
-    if (supervisor_.wait(std::min<Duration>(deadline - launcher_now(), std::chrono::seconds(1)), signals_.fd()).readable && signals_.take() != 0)
-      return false;
+    if (supervisor_.wait(std::min<Duration>(deadline - launcher_now(), std::chrono::seconds(1)), signals_.fd()).readable) {
+      const int signal = signals_.take();
+      if (signal == SIGINT || signal == SIGQUIT) return false;  // a second SIGTERM is a second `baton down`: it waits, too
+    }
   }
   return true;
 }

@@ -14,7 +14,7 @@ namespace baton {
 
 // What is wanted is that nothing runs; that nothing ran to begin with is no failure.
 int run_down(const DownOptions& options) {
-  const auto entry = find_cluster(options.cluster);
+  const auto entry = find_cluster(options.cluster, "baton down ");
   if (!entry || entry->launcher == 0) {
     if (entry || entry.error().code == ErrorCode::kNotFound) {
       std::fprintf(stderr, "%s\n", entry ? (entry->name + " is not up").c_str() : entry.error().message.c_str());

@@ -17,7 +17,8 @@ LoadOptions load_options(const std::vector<std::string>& set);
 // The running program, to start its siblings from.
 std::string own_executable();
 
-// Loads and shows notes and errors on standard error. nullopt: there were errors; exit with kBadConfiguration.
-std::optional<LoadedTopology> load_or_explain(const std::string& path, const LoadOptions& options);
+// Loads and shows notes and errors on standard error. nullopt: there were errors; exit with kBadConfiguration. `outcome` ends the
+// count of errors, as in "; nothing was started".
+std::optional<LoadedTopology> load_or_explain(const std::string& path, const LoadOptions& options, const char* outcome = "");
 
 }  // namespace baton

@@ -30,7 +30,7 @@ Result<ClusterEntry> from_file(const std::string& path) {
 
 }  // namespace
 
-Result<ClusterEntry> find_cluster(const std::string& name_or_file) {
+Result<ClusterEntry> find_cluster(const std::string& name_or_file, const std::string& how_to_name) {
   if (names_a_file(name_or_file)) return from_file(name_or_file);
   const std::vector<ClusterEntry> running = running_clusters(home_folder());
   std::string names;
@@ -41,7 +41,7 @@ Result<ClusterEntry> find_cluster(const std::string& name_or_file) {
   if (!name_or_file.empty())
     return fail(ErrorCode::kNotFound, "no cluster named " + name_or_file + " is up" + (names.empty() ? "" : "; up: " + names));
   if (running.empty()) return fail(ErrorCode::kNotFound, "no cluster is up; start one with `baton up examples/laptop.yaml`");
-  if (running.size() > 1) return fail(ErrorCode::kInvalidArgument, "several clusters are up, name one: " + names);
+  if (running.size() > 1) return fail(ErrorCode::kInvalidArgument, "several clusters are up: " + names + "; name one, as in " + how_to_name + running.front().name);
   return running.front();
 }
 
@@ -49,7 +49,9 @@ Result<ConnectedCluster> connect_cluster(const std::string& name_or_file) {
   auto entry = find_cluster(name_or_file);
   if (!entry) return tl::unexpected<Error>(entry.error());
   auto client = JobsClient::connect(entry->jobs, kConnectLimit);
-  if (!client) return fail(client.error().code, entry->name + " does not answer at " + entry->jobs + ": " + client.error().message);
+  if (!client && entry->launcher == 0)
+    return fail(ErrorCode::kUnavailable, entry->name + " is not up: nobody answers at " + entry->jobs + "; start it with `baton up " + name_or_file + '`');
+  if (!client) return fail(client.error().code, entry->name + " (launcher pid " + std::to_string(entry->launcher) + ") does not answer at " + entry->jobs + "; its log: " + entry->state + "/logs/coordinator.log");
   return ConnectedCluster{std::move(*entry), std::move(*client)};
 }
 

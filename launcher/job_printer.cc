@@ -18,6 +18,9 @@ double tokens_per_second(const ClientDone& done) {
   return static_cast<double>(done.completion_tokens - 1) * 1e9 / static_cast<double>(done.total_ns - done.ttft_ns);
 }
 
+// A cancelled job ends before its workers could say what they moved.
+bool moved_is_known(const ClientDone& done) { return done.reason != FinishReason::kCancelled || done.kv_bytes_moved > 0; }
+
 // Line feeds and tabs stay; other control characters become spaces.
 std::string harmless(std::string_view text) {
   std::string clean(text);
@@ -84,7 +87,10 @@ void JobPrinter::on(const ClientDone& done) {
     json.key("timings").begin_object().member("queue_ms", milliseconds(done.queue_ns)).member("ttft_ms", milliseconds(done.ttft_ns));
     json.member("total_ms", milliseconds(done.total_ns)).member("tokens_per_second", tokens_per_second(done)).end_object();
     json.member("prefill_worker", done.prefill_worker).member("decode_worker", done.decode_worker);
-    json.member("kv_bytes_moved", done.kv_bytes_moved).member("transport", done.transport).end_object();
+    json.key("kv_bytes_moved");
+    if (moved_is_known(done)) json.value(done.kv_bytes_moved);
+    else json.null();
+    json.member("transport", done.transport).end_object();
     print(json.take() + '\n');
     return;
   }
@@ -93,9 +99,9 @@ void JobPrinter::on(const ClientDone& done) {
   char numbers[160];
   std::snprintf(numbers, sizeof numbers, "TTFT %.1f ms, %.1f tokens/s, %u prompt + %u generated tokens (%s)", milliseconds(done.ttft_ns), tokens_per_second(done),
                 done.prompt_tokens, done.completion_tokens, std::string(to_string(done.reason)).c_str());
-  std::string moved = "no KV moved";
-  if (done.kv_bytes_moved > 0) moved = format_bytes(done.kv_bytes_moved) + " of KV moved over " + (done.transport.empty() ? "?" : done.transport);
-  std::fprintf(messages_, "\n[%s; prefill on %s, decode on %s, %s]\n", numbers, done.prefill_worker.empty() ? "-" : done.prefill_worker.c_str(),
+  std::string moved = moved_is_known(done) ? ", no KV moved" : "";
+  if (done.kv_bytes_moved > 0) moved = ", " + format_bytes(done.kv_bytes_moved) + " of KV moved over " + (done.transport.empty() ? "?" : done.transport);
+  std::fprintf(messages_, "\n[%s; prefill on %s, decode on %s%s]\n", numbers, done.prefill_worker.empty() ? "-" : done.prefill_worker.c_str(),
                done.decode_worker.empty() ? "-" : done.decode_worker.c_str(), moved.c_str());
 }
 

@@ -134,7 +134,8 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
       on_event(*error);
       return {};
     } else if (const auto* down = std::get_if<LinkDown>(&*answer)) {
-      return fail(ErrorCode::kUnavailable, "lost the cluster at " + connection_->address + ": " + down->reason);
+      return fail(ErrorCode::kUnavailable, "lost the coordinator at " + connection_->address + " (" + down->reason +
+                                               ") and the job with it; if `baton status` shows the cluster, submit it again");
     }
   }
 }

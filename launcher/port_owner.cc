@@ -81,7 +81,7 @@ Result<void> check_port_free(const SocketAddress& address) {
   add_listeners("/proc/net/tcp", address.port, inodes);
   add_listeners("/proc/net/tcp6", address.port, inodes);
   const std::string owner = owner_of(inodes);
-  return fail(ErrorCode::kAlreadyExists, name + " is taken" + (owner.empty() ? " by a process of another user" : " by " + owner));
+  return fail(ErrorCode::kAlreadyExists, name + " is taken" + (owner.empty() ? " by a process of another user" : " by " + owner) + "; stop that, or choose other ports (coordinator.jobs and coordinator.control)");
 }
 
 }  // namespace baton

@@ -45,8 +45,9 @@ std::string status_json(const StatusReport& report, const std::string& jobs) {
 }
 
 std::string status_table(const StatusReport& report, const std::string& jobs) {
-  std::string text = report.name + ": " + report.model_name + ", coordinator pid " + std::to_string(report.coordinator_pid) + " at " + jobs + ", " +
+  std::string text = report.name + (report.model_name.empty() ? "" : ": " + report.model_name) + ", coordinator pid " + std::to_string(report.coordinator_pid) + " at " + jobs + ", " +
                      std::to_string(report.jobs) + (report.jobs == 1 ? " job\n" : " jobs\n");
+  if (report.workers.empty()) return text + "no worker has joined yet\n";
   std::vector<std::vector<std::string>> rows = {{"WORKER", "POOL", "ROLE", "STATE", "PID", "RUNNING", "WAITING", "KV FREE", "KV TOTAL", "SENT", "RECEIVED"}};
   for (const WorkerStatus& worker : report.workers) {
     rows.push_back({worker.name, worker.pool, std::string(name_of(worker.role)), name_of(worker.state), std::to_string(worker.pid),

@@ -2,7 +2,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <optional>
@@ -37,8 +40,10 @@ Result<std::string> read_all(std::istream& stream, const std::string& name) {
 Result<std::string> read_prompt(const SubmitOptions& options) {
   if (options.prompt && !options.file.empty()) return fail(ErrorCode::kInvalidArgument, "give a prompt or --file, not both");
   if (!options.file.empty()) {
+    if (options.file == "-") return read_all(std::cin, "standard input");
+    if (std::filesystem::is_directory(options.file)) return fail(ErrorCode::kInvalidArgument, options.file + " is a folder; --file wants a file");
     std::ifstream stream(options.file, std::ios::binary);
-    if (!stream) return fail(ErrorCode::kNotFound, "cannot open " + options.file);
+    if (!stream) return fail(ErrorCode::kNotFound, "cannot open " + options.file + ": " + std::strerror(errno));
     return read_all(stream, options.file);
   }
   if (options.prompt && *options.prompt != "-") return *options.prompt;
@@ -53,7 +58,7 @@ Result<ClientSubmit> make_job(const SubmitOptions& options) {
   // Written so that "nan", which the command line lets through, fails too.
   const auto within = [](double value, double min, double max) { return value >= min && value <= max; };
   if (!within(options.temperature, 0.0, 100.0) || !within(options.top_p, 1e-6, 1.0) || !within(options.min_p, 0.0, 1.0))
-    return fail(ErrorCode::kInvalidArgument, "temperature, top-p or min-p is out of range");
+    return fail(ErrorCode::kInvalidArgument, "--temperature must be a number from 0 to 100, --top-p above 0 up to 1, --min-p from 0 to 1");
   ClientSubmit job;
   job.tag = 1;
   job.id = options.id;

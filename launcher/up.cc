@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -99,8 +100,8 @@ int run_detached(const Topology& topology, const std::vector<std::string>& set) 
 
 int run_up(const UpOptions& options) {
   LoadOptions load = load_options(options.set);
-  load.memory = available_memory();  // what starts here must fit here; `validate` is for any machine
-  const auto loaded = load_or_explain(options.topology, load);
+  if (const std::uint64_t free_now = available_memory(); free_now != 0) load.memory = std::min(load.memory, free_now);
+  const auto loaded = load_or_explain(options.topology, load, "; nothing was started");
   if (!loaded) return kBadConfiguration;
   const Topology& topology = loaded->topology;
   if (options.dry_run) return print_plan(topology, options.set);

@@ -54,6 +54,12 @@ TEST_F(Cli, EveryCommandHasHelp) {
   }
 }
 
+TEST_F(Cli, HelpAndVersionAreFoundWhereTheyAreLookedFor) {
+  EXPECT_EQ(run("help").out, run("--help").out);
+  EXPECT_EQ(run("--version").out, run("version").out);
+  EXPECT_EQ(run("--version").exit_status, 0);
+}
+
 TEST_F(Cli, WrongUsageIsTwo) {
   for (const char* words : {"", "frobnicate", "up", "submit x --bogus", "submit x --seed -1", "submit x --top-k -1", "submit x --max-tokens 0",
                             "submit x --temperature nan", "submit x --top-p 2", "cancel", "model", "model fetch"}) {
@@ -62,6 +68,15 @@ TEST_F(Cli, WrongUsageIsTwo) {
     EXPECT_EQ(wrong.out, "") << words;
     EXPECT_NE(wrong.err, "") << words;
   }
+  const std::pair<const char*, const char*> sentences[] = {
+      {"", "baton: a command is missing; baton --help shows what there is\n"},
+      {"model", "baton model: a command is missing after \"model\"; baton model --help shows what there is\n"},
+      {"up x.yaml --detatch", "baton up: what is \"--detatch\"? (did you mean \"--detach\"?); baton up --help shows what there is\n"},
+      {"submit two words", "baton submit: what is \"words\"? (a prompt of several words goes into quotes); baton submit --help shows what there is\n"},
+      {"submit x --top-p 2", "baton submit: --top-p: \"2\" is not a number above 0, at most 1; baton submit --help shows what there is\n"},
+      {"submit x --max-tokens many", "baton submit: --max-tokens: \"many\" is not a whole number from 1 to 16777216; baton submit --help shows what there is\n"},
+  };
+  for (const auto& [words, sentence] : sentences) EXPECT_EQ(run(words).err, sentence);
   EXPECT_EQ(run("sumbit x").err, "baton: no command \"sumbit\" (did you mean \"submit\"?)\n");
 }
 
@@ -71,7 +86,7 @@ TEST_F(Cli, AWrongTopologyIsThreeAndStartsNothing) {
     const Output wrong = run(command + path);
     EXPECT_EQ(wrong.exit_status, 3);
     EXPECT_NE(wrong.err.find("cli.yaml:10:1: error: unknown key \"replicas\" (did you mean \"pools.prefill.replicas\"?)"), std::string::npos) << wrong.err;
-    EXPECT_NE(wrong.err.find("1 error; nothing was started"), std::string::npos);
+    EXPECT_NE(wrong.err.find(std::string("1 error") + (command[0] == 'u' ? "; nothing was started\n" : "\n")), std::string::npos) << wrong.err;
   }
   EXPECT_EQ(run("validate --json " + path).exit_status, 3);
   EXPECT_FALSE(std::filesystem::exists(home_.path() + "/state"));

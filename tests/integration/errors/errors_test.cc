@@ -192,7 +192,7 @@ TEST_F(Errors, ASocketThatIsNotBatonsIsGivenUpSoon) {
     std::vector<std::string> all = words;
     all.insert(all.end(), {"--topology", cluster.file()});
     const Output output = home_.run(all, std::chrono::seconds(20));
-    expect_says(output, 1, {"err does not answer at " + cluster.jobs(), "is the cluster up? `baton up"});
+    expect_says(output, 1, {"err is not up: nobody answers at " + cluster.jobs(), "start it with `baton up " + cluster.file()});
     EXPECT_LT(output.took, std::chrono::seconds(10));
   }
   over = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every tests/unit/config/{bad,good}/X.yaml against X.expected: the diagnostics (bad) or notes (good) as users see them.
-// Lines at the head of a file stand for its surroundings: `# --set a=b`, `# BATON_X=y`, `# cores 2`, `# memory 1000` (bytes).
+// Lines at the head of a file stand for its surroundings: `# --set a=b`, `# BATON_X=y`, `# cores 2`,
+// `# memory 8GiB`.
 // BATON_TEST_UPDATE=1 writes the expected files anew; read the difference before committing it.
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 #include <sstream>
 
 #include "config/load_topology.h"
+#include "config/units.h"
 
 namespace baton {
 namespace {
@@ -29,8 +31,8 @@ LoadOptions surroundings(const std::string& text) {
     line.erase(0, 2);
     if (line.starts_with("--set ")) options.set.push_back(line.substr(6));
     else if (line.starts_with("BATON_")) options.environment[line.substr(0, line.find('='))] = line.substr(line.find('=') + 1);
-    else if (line.starts_with("memory ")) options.memory = std::stoull(line.substr(7));
     else if (line.starts_with("cores ")) options.cores = static_cast<std::uint32_t>(std::stoul(line.substr(6)));
+    else if (line.starts_with("memory ")) options.memory = parse_bytes(line.substr(7)).value_or(0);
   }
   return options;
 }

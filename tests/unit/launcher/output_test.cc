@@ -97,6 +97,18 @@ TEST(JobPrinter, StreamsTextAndEndsWithASummary) {
   EXPECT_FALSE(printer.failed());
 }
 
+TEST(JobPrinter, DoesNotSayThatNoKvMovedWhereNobodyKnows) {
+  ClientDone cancelled = done();
+  cancelled.reason = FinishReason::kCancelled;
+  cancelled.kv_bytes_moved = 0;
+  cancelled.transport.clear();
+  Kept out, messages, lines, nothing;
+  JobPrinter(false, out.stream(), messages.stream()).on(cancelled);
+  EXPECT_NE(messages.text().find("(cancelled); prefill on prefill-0, decode on decode-0]\n"), std::string::npos);
+  JobPrinter(true, lines.stream(), nothing.stream()).on(cancelled);
+  EXPECT_NE(lines.text().find("\"kv_bytes_moved\":null"), std::string::npos);
+}
+
 TEST(JobPrinter, NoticesThatNobodyReads) {
   std::FILE* full = std::fopen("/dev/full", "w");
   ASSERT_NE(full, nullptr);
