@@ -2,6 +2,7 @@
 #include "actors/edge.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "protocol/validate.h"
 #include "runtime/base/check.h"
@@ -204,7 +205,14 @@ void Edge::lose_client(NodeId node, Incarnation life, Outbox& out) {
 void Edge::on(const JobAdmitted& admitted, Outbox& out) {
   const auto it = streams_.find(admitted.job);
   if (out.sender() != coordinator_ || it == streams_.end()) return;
-  out.send(it->second.client, ClientAccepted{it->second.tag, it->second.id, it->second.prompt_tokens, admitted.seed});
+  Stream& stream = it->second;
+  if (std::exchange(stream.admitted, true)) return;
+  out.send(stream.client, ClientAccepted{stream.tag, stream.id, stream.prompt_tokens, admitted.seed});
+  // A quick worker's tokens, or its whole answer, may have come before word of the admission: they waited.
+  ClientTokens waited{stream.tag, {}};
+  deliver(stream, waited, out.now());
+  if (!waited.tokens.empty()) out.send(stream.client, waited);
+  finish_if_complete(admitted.job, out);
 }
 
 // False: what comes under this epoch is no longer wanted.
@@ -249,8 +257,7 @@ void Edge::take_batch(const TokenBatch& batch, Outbox& out) {
     }
     ClientTokens& tokens = fresh[item.job];
     tokens.tag = it->second.tag;
-    if (it->second.delivered.empty() && it->second.early.contains(0)) it->second.first_token = out.now();
-    deliver(it->second, tokens);
+    deliver(it->second, tokens, out.now());
   }
   for (const auto& [job, tokens] : fresh)
     if (!tokens.tokens.empty()) out.send(streams_.at(job).client, tokens);
@@ -275,7 +282,9 @@ bool Edge::take(JobId job, Stream& stream, const TokenItem& item, Outbox& out) {
   return false;
 }
 
-void Edge::deliver(Stream& stream, ClientTokens& tokens) {
+void Edge::deliver(Stream& stream, ClientTokens& tokens, Time now) {
+  if (!stream.admitted) return;
+  if (stream.delivered.empty() && stream.early.contains(0)) stream.first_token = now;
   for (auto next = stream.early.begin(); next != stream.early.end() && next->first == stream.delivered.size(); next = stream.early.erase(next)) {
     stream.delivered.push_back(next->second);
     tokens.tokens.push_back({next->first, next->second, stream.text->push(next->second)});
@@ -284,7 +293,7 @@ void Edge::deliver(Stream& stream, ClientTokens& tokens) {
 
 void Edge::finish_if_complete(JobId job, Outbox& out) {
   const auto it = streams_.find(job);
-  if (it == streams_.end() || !it->second.finish || it->second.delivered.size() < it->second.finish->tokens) return;
+  if (it == streams_.end() || !it->second.admitted || !it->second.finish || it->second.delivered.size() < it->second.finish->tokens) return;
   if (it->second.delivered.size() > it->second.finish->tokens) {
     fail_stream(job, ErrorCode::kCorrupt, "the stream has more tokens than its worker counts", out);
     return;

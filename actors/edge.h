@@ -69,6 +69,7 @@ class Edge {
     std::uint64_t tag = 0;
     std::string id;
     std::uint32_t prompt_tokens = 0;
+    bool admitted = false;  // the client has been told; nothing is delivered before
     Epoch epoch = 0;
     std::vector<TokenId> delivered;
     std::map<std::uint32_t, TokenId> early;  // positions beyond the next
@@ -93,7 +94,7 @@ class Edge {
   void take_batch(const TokenBatch& batch, Outbox& out);
   bool raise_epoch(Stream& stream, Epoch epoch);
   bool take(JobId job, Stream& stream, const TokenItem& item, Outbox& out);
-  void deliver(Stream& stream, ClientTokens& tokens);
+  void deliver(Stream& stream, ClientTokens& tokens, Time now);
   void finish_if_complete(JobId job, Outbox& out);
   void complete(JobId job, FinishReason reason, Outbox& out);
   void fail_stream(JobId job, ErrorCode code, const std::string& message, Outbox& out);

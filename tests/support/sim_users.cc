@@ -101,6 +101,7 @@ SimUsers::Job* SimUsers::live(std::uint64_t tag) {
 void SimUsers::take_tokens(const ClientTokens& tokens) {
   Job* job = live(tokens.tag);
   if (job == nullptr) return;
+  if (!job->accepted) complain(tokens.tag, "tokens before the acceptance");
   for (const ClientToken& token : tokens.tokens) {
     if (token.index != job->got.size()) complain(tokens.tag, "position " + std::to_string(token.index) + " after " + std::to_string(job->got.size()) + " tokens");
     else if (token.index >= job->expected.size() || job->expected[token.index] != token.token) complain(tokens.tag, "wrong token at " + std::to_string(token.index));

@@ -28,7 +28,7 @@ struct EdgeTest : ::testing::Test {
     options.max_model_len = 512;
     return options;
   }
-  JobId submit() {
+  JobId submit(bool admitted = true) {
     ClientSubmit submit;
     submit.tag = 5;
     submit.prompt_ids = {1, 2, 3};
@@ -36,7 +36,13 @@ struct EdgeTest : ::testing::Test {
     out.set_sender(client);
     out.clear();
     edge.on(submit, out);
-    return out.messages<AdmitJob>().at(0).second.job;
+    const JobId job = out.messages<AdmitJob>().at(0).second.job;
+    if (admitted) admit(job);
+    return job;
+  }
+  void admit(JobId job) {
+    out.set_sender(coordinator);
+    edge.on(JobAdmitted{job, 1}, out);
   }
   void introduce(const ActorRef& actor) {
     out.set_sender(coordinator);
@@ -80,6 +86,19 @@ TEST_F(EdgeTest, TokensThatComeBeforeWordOfTheirWorkerWaitForIt) {
   introduce(worker);
   ASSERT_EQ(out.messages_to<ClientDone>(client).size(), 1u);
   EXPECT_EQ(out.messages_to<ClientDone>(client).front().completion_tokens, 2u);
+}
+
+TEST_F(EdgeTest, AnAnswerThatComesBeforeTheAdmissionWaitsForIt) {
+  introduce(worker);
+  const JobId job = submit(false);
+  tell(worker, stream(job, 2));
+  EXPECT_TRUE(out.messages<ClientTokens>().empty());
+  EXPECT_TRUE(out.messages<ClientDone>().empty());
+  admit(job);
+  EXPECT_EQ(out.messages_to<ClientAccepted>(client).size(), 1u);
+  ASSERT_EQ(out.messages_to<ClientTokens>(client).size(), 1u);
+  EXPECT_EQ(out.messages_to<ClientTokens>(client).front().tokens.size(), 2u);
+  EXPECT_EQ(out.messages_to<ClientDone>(client).size(), 1u);
 }
 
 TEST_F(EdgeTest, ACountBelowWhatWasDeliveredIsCorruption) {
