@@ -40,9 +40,13 @@ install_packages() {
   local missing
   mapfile -t missing < <(missing_packages)
   if [ "${#missing[@]}" -eq 0 ]; then return 0; fi
-  say "installing ${#missing[@]} packages: ${missing[*]}"
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  say "installing ${#missing[@]} Debian packages (a few minutes): ${missing[*]}"
+  if ! as_root apt-get update -qq ||
+    ! as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
+    say "apt-get failed, see above. Needed: the network, Debian 12 (other releases name some packages differently) and root."
+    say "With the packages from somewhere else, set BATON_BUILD_SKIP_INSTALL=1"
+    return 1
+  fi
   say "packages installed"
 }
 
