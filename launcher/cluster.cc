@@ -18,6 +18,7 @@
 #include "launcher/jobs_client.h"
 #include "launcher/json_writer.h"
 #include "launcher/port_owner.h"
+#include "launcher/shared_memory.h"
 #include "runtime/base/log.h"
 
 namespace baton {
@@ -141,6 +142,7 @@ std::optional<int> ClusterRun::start_all() {
   }
   write_cluster_file();
   announcer_.err("starting " + topology_.name + ": coordinator and " + std::to_string(plan.size() - 1) + " worker" + (plan.size() == 2 ? "" : "s") + '\n');
+  if (const auto why = why_no_shared_memory(topology_, shm_size())) announcer_.err("  KV goes over tcp, which is slower: " + *why + '\n');
   return std::nullopt;
 }
 

@@ -22,6 +22,7 @@
 #include "engine/engine_thread.h"
 #include "engine/oracle_engine.h"
 #include "kvstore/digest.h"
+#include "launcher/shared_memory.h"
 #include "models/gguf.h"
 #include "models/model_path.h"
 #include "models/oracle_tokenizer.h"
@@ -206,8 +207,11 @@ Result<void> make_pool(const Topology& topology, const PeerKey& self, DataPlaneS
   UcxOptions options;
   options.interface_name = topology.transport.interface;
   options.transports.clear();
+  const std::optional<std::string> no_shm = why_no_shared_memory(topology, shm_size());
+  if (no_shm) log_warn("worker", "KV goes over tcp", {{"why", *no_shm}});
   for (const TransportOption transport : topology.transport.order)
-    if (transport == TransportOption::kShm || transport == TransportOption::kTcp) options.transports.emplace_back(to_string(transport));
+    if ((transport == TransportOption::kShm && !no_shm) || transport == TransportOption::kTcp) options.transports.emplace_back(to_string(transport));
+  if (options.transports.empty() && no_shm) return fail(ErrorCode::kResourceExhausted, *no_shm + ", or add tcp to transport.order");
   options.self = self;
   options.pool_bytes = wanted;
   options.sink = std::move(sink);

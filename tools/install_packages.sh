@@ -15,14 +15,7 @@ packages=(
 say() { printf '==> %s\n' "$*" >&2; }
 
 as_root() {
-  if [ "$(id -u)" -eq 0 ]; then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    say "not root and no sudo here; please run as root: $*"
-    return 1
-  fi
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 missing_packages() {
@@ -40,9 +33,18 @@ install_packages() {
   local missing
   mapfile -t missing < <(missing_packages)
   if [ "${#missing[@]}" -eq 0 ]; then return 0; fi
-  say "installing ${#missing[@]} packages: ${missing[*]}"
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+    say "not root and no sudo here; run this as root, then come back:"
+    printf '    apt-get update && apt-get install -y --no-install-recommends %s\n' "${missing[*]}" >&2
+    return 1
+  fi
+  say "installing ${#missing[@]} Debian packages (a few minutes): ${missing[*]}"
+  if ! as_root apt-get update -qq ||
+    ! as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
+    say "apt-get failed, see above. Needed: the network, Debian 12 (other releases name some packages differently) and root."
+    say "With the packages from somewhere else, set BATON_BUILD_SKIP_INSTALL=1"
+    return 1
+  fi
   say "packages installed"
 }
 
