@@ -184,14 +184,16 @@ TEST_F(SameTokens, OfARealModel) {
   if (!path) GTEST_SKIP() << golden_model_missing();
   model_ = *path;
   memory_ = "128MiB";
+  constexpr const char* kLongPrompt =
+      "A prompt that is a little longer than the others, so that it fills more than one block of the cache and several of them "
+      "have to move from one process to the other before decoding may begin:";
   const char* const texts[] = {"The capital of France is", "Once upon a time", "A relay race is won not only by the fastest runner, but by",
                                "def fibonacci(n):\n    ", "The three primary colours are", "Water boils at", "In 1969,", "Dear Sir or Madam,",
                                "The largest planet of the solar system", "#include <stdio.h>\n\nint main(void) {", "1, 1, 2, 3, 5, 8,",
                                "To be, or not to be,", "Photosynthesis is the process by which", "Q: What is the speed of light?\nA:",
                                "Ingredients: flour, water, salt and yeast. Method:", "She opened the door and saw",
                                "The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. The quick brown fox",
-                               "Les langues latines sont", "x", "A prompt that is a little longer than the others, so that it fills more than one "
-                               "block of the cache and several of them have to move from one process to the other before decoding may begin:"};
+                               "Les langues latines sont", "x", kLongPrompt};
   std::vector<ClientSubmit> prompts;
   for (const char* text : texts) {
     prompts.emplace_back();
