@@ -192,6 +192,19 @@ TEST_F(Cli, AJobIsCancelledByNameOrByInterrupt) {
 }
 
 // Ctrl-C of `baton up` in the foreground drains: the job that runs ends as it would have, and its client hears of it.
+TEST_F(Cli, ASecondDownWaitsForRunningJobsToo) {
+  ClusterProcess cluster = make_cluster("", "oracle:step_time=20ms");
+  ASSERT_TRUE(cluster.up());
+  const pid_t job = home_.start(words_of("submit hello --max-tokens 150 --ignore-eos --json"), "job.log");
+  ASSERT_TRUE(comes_true([&] { return read_text(home_.path() + "/job.log").find("\"index\":2") != std::string::npos; }));
+  const pid_t first = home_.start(words_of("down cli"), "down.log");
+  ASSERT_TRUE(comes_true([&] { return run("submit x --topology cli").err.find("is being stopped") != std::string::npos; }));
+  const Output second = run("down cli");
+  EXPECT_EQ(second.exit_status, 0) << second.err;
+  EXPECT_EQ(home_.wait_for(job, std::chrono::seconds(20)), 0) << read_text(home_.path() + "/job.log");
+  EXPECT_EQ(home_.wait_for(first, std::chrono::seconds(20)), 0) << read_text(home_.path() + "/down.log");
+}
+
 TEST_F(Cli, AnInterruptedForegroundClusterDrains) {
   ClusterProcess cluster = make_cluster("", "oracle:step_time=10ms");
   const pid_t up = home_.start(words_of("up " + cluster.file()), "up.log");
