@@ -29,8 +29,7 @@ Announcer::~Announcer() {
 }
 
 void Announcer::send(char kind, std::string_view text) {
-  if (pipe_ == -1) return print(kind, text);
-  if (pipe_ < 0) return;
+  if (pipe_ < 0) return print(kind, text);
   const auto length = static_cast<std::uint32_t>(text.size());
   std::string message(kHeadBytes, kind);
   std::memcpy(message.data() + 1, &length, sizeof length);
@@ -47,7 +46,7 @@ void Announcer::finish(int exit_status) {
   if (pipe_ < 0) return;
   send('x', std::to_string(exit_status));
   close(pipe_);
-  pipe_ = -2;
+  pipe_ = -1;
 }
 
 int relay_announcements(int pipe, int signals, const std::function<void()>& on_signal) {

@@ -19,7 +19,8 @@ class Announcer {
 
   void out(std::string_view text) { send('o', text); }  // an answer
   void err(std::string_view text) { send('e', text); }  // a message
-  // The command may return this exit status; later words go nowhere when detached.
+  // The command may return this exit status; later words go to our own outputs, which are the launcher's log
+  // when detached: why a cluster gave up must be read somewhere.
   void finish(int exit_status);
 
  private:

@@ -132,7 +132,9 @@ TEST(Announcer, WordsAndExitStatusTravelThroughThePipe) {
     Announcer announcer(ends[1]);
     announcer.out("");
     announcer.finish(4);
-    announcer.err("goes nowhere");
+    testing::internal::CaptureStderr();
+    announcer.err("for the log");
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "for the log");
   }
   EXPECT_EQ(relay_announcements(ends[0], signals[0], [] {}), 4);
   for (const int each : {ends[0], signals[0], signals[1]}) close(each);
