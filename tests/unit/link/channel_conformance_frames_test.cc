@@ -318,8 +318,8 @@ TEST_P(FrameConformance, TheNewestConnectionIsUsedAndTakesOverWhatWasInFlight) {
   ASSERT_TRUE(rig.until([&] { return texts_received() == 1; }));
   const ConnectionId second = dial();
   send_ack(life, 0, second);
-  ASSERT_TRUE(rig.until([&] { return texts_received() >= 2; }));
-  EXPECT_EQ(raw->frames.back().first, second);
+  // On a slow machine a resend over the first connection may come before the second one is noticed.
+  EXPECT_TRUE(rig.until([&] { return texts_received() >= 2 && raw->frames.back().first == second; }));
 }
 
 TEST_P(FrameConformance, ABrokenConnectionIsReplacedByTheOtherOne) {
