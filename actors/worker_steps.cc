@@ -7,6 +7,21 @@
 #include "runtime/base/check.h"
 
 namespace baton {
+namespace {
+
+// What StartPrefill and StartDecode have in common.
+template <class Start>
+Sequence sequence_of(const Start& start) {
+  Sequence sequence;
+  sequence.job = start.job;
+  sequence.epoch = start.epoch;
+  sequence.edge = start.edge;
+  sequence.prompt = start.prompt;
+  sequence.sampling = start.sampling;
+  return sequence;
+}
+
+}  // namespace
 
 Sequence* Worker::find(JobId job, Epoch epoch) {
   const auto it = by_job_.find(job);
@@ -17,12 +32,7 @@ Sequence* Worker::find(JobId job, Epoch epoch) {
 
 void Worker::on(const StartPrefill& start, Outbox& out) {
   if (out.sender() != coordinator_) return;
-  Sequence sequence;
-  sequence.job = start.job;
-  sequence.epoch = start.epoch;
-  sequence.edge = start.edge;
-  sequence.prompt = start.prompt;
-  sequence.sampling = start.sampling;
+  Sequence sequence = sequence_of(start);
   sequence.peer = start.decode;
   sequence.kind = start.decode.valid() && start.decode != out.self() ? SequenceKind::kPrefillHalf : SequenceKind::kLocal;
   const auto early = early_grants_.find({start.job, start.epoch});
@@ -35,12 +45,7 @@ void Worker::on(const StartPrefill& start, Outbox& out) {
 
 void Worker::on(const StartDecode& start, Outbox& out) {
   if (out.sender() != coordinator_) return;
-  Sequence sequence;
-  sequence.job = start.job;
-  sequence.epoch = start.epoch;
-  sequence.edge = start.edge;
-  sequence.prompt = start.prompt;
-  sequence.sampling = start.sampling;
+  Sequence sequence = sequence_of(start);
   sequence.peer = start.prefill;
   sequence.kind = SequenceKind::kDecodeHalf;
   add(std::move(sequence), out);
