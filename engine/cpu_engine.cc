@@ -95,7 +95,8 @@ StepResult CpuEngine::step(const BatchPlan& plan) {
   if (plan.sequences.empty()) return result;
   gather(plan);
   const cpu::PagedRows paged{.positions = positions_, .blocks = blocks_, .geometry = info_.geometry, .pool = pool_.data()};
-  sample(plan, model_->forward({.tokens = tokens_, .paged = paged, .logit_rows = logit_rows_}), result);
+  model_->forward({.tokens = tokens_, .paged = paged});
+  sample(plan, model_->logits(logit_rows_), result);
   digest(plan, result);
   return result;
 }

@@ -58,14 +58,25 @@ class LlamaModel final : public Model {
 
   const ModelInfo& info() const override { return info_; }
 
-  const cpu::Activations& forward(const ForwardBatch& batch) override {
+  void forward(const ForwardBatch& batch) override {
     cpu::embed(backend_, weights_.embedding, batch.tokens, x_);
     rotary_.prepare(backend_, batch.paged.positions);
     for (std::uint32_t layer = 0; layer < shape_.layers; ++layer) {
       attention_block(batch.paged, layer);
       feed_forward_block(weights_.layers[layer]);
     }
-    return next_token_logits(batch.logit_rows);
+  }
+
+  const cpu::Activations& logits(std::span<const std::uint32_t> rows) override {
+    if (rows.empty()) {
+      logits_.reshape(0, info_.vocab_size);
+      return logits_;
+    }
+    last_.reshape(static_cast<std::uint32_t>(rows.size()), shape_.width);
+    for (std::uint32_t i = 0; i < rows.size(); ++i) std::memcpy(last_.row(i), x_.row(rows[i]), shape_.width * sizeof(float));
+    cpu::rms_norm(backend_, last_, weights_.output_norm, shape_.norm_epsilon, normed_);
+    cpu::project(backend_, normed_, std::array<cpu::Projection, 1>{{{weights_.output, &logits_}}});
+    return logits_;
   }
 
  private:
@@ -86,18 +97,6 @@ class LlamaModel final : public Model {
     cpu::silu_multiply(backend_, gate_, up_);
     cpu::project(backend_, gate_, std::array<cpu::Projection, 1>{{{layer.down, &delta_}}});
     cpu::add(backend_, x_, delta_);
-  }
-
-  const cpu::Activations& next_token_logits(std::span<const std::uint32_t> rows) {
-    if (rows.empty()) {
-      logits_.reshape(0, info_.vocab_size);
-      return logits_;
-    }
-    last_.reshape(static_cast<std::uint32_t>(rows.size()), shape_.width);
-    for (std::uint32_t i = 0; i < rows.size(); ++i) std::memcpy(last_.row(i), x_.row(rows[i]), shape_.width * sizeof(float));
-    cpu::rms_norm(backend_, last_, weights_.output_norm, shape_.norm_epsilon, normed_);
-    cpu::project(backend_, normed_, std::array<cpu::Projection, 1>{{{weights_.output, &logits_}}});
-    return logits_;
   }
 
   std::unique_ptr<GgufFile> file_;  // the weights' memory

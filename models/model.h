@@ -32,16 +32,18 @@ struct ModelInfo {
 // The input tokens of one step, one row each, in any mix of sequences.
 struct ForwardBatch {
   std::span<const TokenId> tokens;
-  cpu::PagedRows paged;                         // positions and block tables of the rows, and the pool
-  std::span<const std::uint32_t> logit_rows;    // rows whose next-token logits are wanted
+  cpu::PagedRows paged;  // positions and block tables of the rows, and the pool
 };
 
 class Model {
  public:
   virtual ~Model() = default;
   virtual const ModelInfo& info() const = 0;
-  // Writes the rows' K and V into the pool and returns logits, [logit_rows][vocab], valid until the next call.
-  virtual const cpu::Activations& forward(const ForwardBatch& batch) = 0;
+  // Writes the rows' K and V into the pool and keeps the rows' last hidden states for logits().
+  virtual void forward(const ForwardBatch& batch) = 0;
+  // The next-token logits of some rows of the last forward(), [rows][vocab], valid until the next call. May be called for
+  // a few rows at a time: a row's logits do not depend on its company.
+  virtual const cpu::Activations& logits(std::span<const std::uint32_t> rows) = 0;
 };
 
 // Ids that end a sequence, from the tokenizer's metadata: end of sequence, end of turn, end of message.

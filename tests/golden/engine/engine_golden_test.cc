@@ -52,7 +52,8 @@ std::vector<double> differences(const test::GoldenLogitsPrompt& prompt, Model& m
   paged.blocks = blocks;
   std::vector<std::uint32_t> rows;
   for (const test::GoldenLogits& golden : prompt.positions) rows.push_back(golden.position);
-  const cpu::Activations& logits = model.forward({.tokens = tokens, .paged = paged, .logit_rows = rows});
+  model.forward({.tokens = tokens, .paged = paged});
+  const cpu::Activations& logits = model.logits(rows);
   std::vector<double> result;
   for (std::uint32_t row = 0; row < rows.size(); ++row) {
     const test::GoldenLogits& golden = prompt.positions[row];
