@@ -140,7 +140,7 @@ Result<void> bench_threads(const EngineBenchOptions& options, std::uint32_t thre
   auto engine = make_cpu_engine({.model_path = options.model_path,
                                  .numerics = options.numerics,
                                  .threads = threads,
-                                 .scalar_kernels = options.scalar_kernels});
+                                 .kernels = options.scalar_kernels ? &cpu::scalar_ops() : nullptr});
   if (!engine) return tl::unexpected<Error>(engine.error());
   Bench bench(**engine, options);
   RETURN_IF_ERROR(bench.attach());

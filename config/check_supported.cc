@@ -52,7 +52,6 @@ void check_supported(const Topology& topology, const ReadContext& context) {
   }
   check_pools(topology, unsupported);
   unsupported.when(!topology.transport.checksum, "transport.checksum", "unchecked KV", "leave it at true");
-  unsupported.when(topology.numerics == NumericsOption::kFast, "numerics", "fast", "auto or invariant");
   unsupported.when(topology.lifecycle.on_worker_loss == WorkerLossOption::kFail, "lifecycle.on_worker_loss", "fail", "leave it at resume");
   unsupported.when(!topology.security.api_keys_file.empty(), "security.api_keys_file", "a key file", "it comes with the HTTP gateway");
   unsupported.when(topology.security.curve == CurveOption::kOn, "security.curve", "CURVE", "leave it at auto and stay on loopback");

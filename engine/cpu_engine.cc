@@ -42,8 +42,8 @@ Result<std::unique_ptr<CpuEngine>> make_cpu_engine(const CpuEngineOptions& optio
   RETURN_IF_ERROR(check_options(options));
   auto file = GgufFile::open(options.model_path);
   if (!file) return tl::unexpected<Error>(file.error());
-  auto engine = std::make_unique<CpuEngine>(options, options.scalar_kernels ? cpu::scalar_ops() : cpu::best_ops());
-  auto model = load_model(std::move(*file), engine->backend_);
+  auto engine = std::make_unique<CpuEngine>(options, options.kernels != nullptr ? *options.kernels : cpu::best_ops());
+  auto model = load_model(std::move(*file), engine->backend_, std::make_unique<WeightArena>(options.shared_weights));
   if (!model) return tl::unexpected<Error>(model.error());
   const std::uint32_t context = (*model)->info().context_length;
   if (options.max_model_len > context)
@@ -126,9 +126,9 @@ void CpuEngine::gather(const BatchPlan& plan) {
   }
 }
 
-void CpuEngine::sample(const BatchPlan& plan, const cpu::Activations& logits, StepResult& result) {
+void CpuEngine::sample(const BatchPlan& plan, const cpu::Rows& logits, StepResult& result) {
   const auto rows = static_cast<std::uint32_t>(sampled_.size());
-  threads_.parallel_for(rows, backend_.grain(rows), [&](std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
+  threads_.parallel_for(rows, 1, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
     for (std::uint32_t row = begin; row < end; ++row) {
       const SequencePlan& sequence = plan.sequences[sampled_[row]];
       SequenceResult& out = result.sequences[sampled_[row]];

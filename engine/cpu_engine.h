@@ -30,10 +30,11 @@ struct CpuEngineOptions {
   Numerics numerics = Numerics::kInvariant;
   std::uint32_t block_tokens = 16;         // 1..1024
   std::uint32_t max_model_len = 0;         // 0: the model's context length; never more than that
-  std::optional<DType> kv_dtype = {};      // nullopt: float16 (kInvariant) or float32 (kReference)
+  std::optional<DType> kv_dtype = {};      // nullopt: float16 (kInvariant, kFast) or float32 (kReference)
   std::uint32_t threads = 1;               // including the caller of step()
   std::optional<std::uint32_t> first_cpu = {};  // pin worker i to CPU first_cpu + i; nullopt: not pinned
-  bool scalar_kernels = false;             // the portable kernels even where better ones run (same tokens)
+  const cpu::Ops* kernels = nullptr;       // nullptr: the best of this CPU; all give the same tokens
+  std::optional<int> shared_weights = {};  // a memory file that holds the weights for all workers of a machine (WeightArena)
 };
 
 class CpuEngine final : public Engine {
@@ -53,7 +54,7 @@ class CpuEngine final : public Engine {
   void adopt_model(const CpuEngineOptions& options, std::unique_ptr<Model> model);
   // The plan's tokens as rows, one after the other.
   void gather(const BatchPlan& plan);
-  void sample(const BatchPlan& plan, const cpu::Activations& logits, StepResult& result);
+  void sample(const BatchPlan& plan, const cpu::Rows& logits, StepResult& result);
   void digest(const BatchPlan& plan, StepResult& result);
 
   ThreadPool threads_;

@@ -5,14 +5,19 @@
 
 namespace baton {
 
-std::string_view to_string(Numerics numerics) { return numerics == Numerics::kReference ? "reference" : "invariant"; }
+std::string_view to_string(Numerics numerics) {
+  switch (numerics) {
+    case Numerics::kReference: return "reference";
+    case Numerics::kInvariant: return "invariant";
+    case Numerics::kFast: return "fast";
+  }
+  return "?";
+}
 
 Result<Numerics> parse_numerics(std::string_view text) {
-  if (text == "reference") return Numerics::kReference;
-  if (text == "invariant") return Numerics::kInvariant;
-  if (text == "fast")
-    return fail(ErrorCode::kInvalidArgument, "numerics 'fast' is not available on the CPU engine; use 'invariant' or 'reference'");
-  return fail(ErrorCode::kInvalidArgument, "unknown numerics '" + std::string(text) + "'; use 'invariant' or 'reference'");
+  for (const Numerics numerics : {Numerics::kReference, Numerics::kInvariant, Numerics::kFast})
+    if (text == to_string(numerics)) return numerics;
+  return fail(ErrorCode::kInvalidArgument, "unknown numerics '" + std::string(text) + "'; use 'invariant', 'fast' or 'reference'");
 }
 
 }  // namespace baton

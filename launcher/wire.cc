@@ -178,7 +178,9 @@ Result<void> load_engine(const Topology& topology, const PoolSection& pool, Work
   CpuEngineOptions options;
   options.model_path = *path;
   options.model_name = topology.model.served_model_name.empty() ? std::string() : topology.model.served_model_name.front();
-  options.numerics = topology.numerics == NumericsOption::kReference ? Numerics::kReference : Numerics::kInvariant;
+  options.numerics = topology.numerics == NumericsOption::kReference ? Numerics::kReference
+                     : topology.numerics == NumericsOption::kFast    ? Numerics::kFast
+                                                                     : Numerics::kInvariant;
   options.block_tokens = topology.kv_cache.block_size;
   options.max_model_len = topology.model.max_model_len;
   if (topology.kv_cache.dtype == DtypeOption::kFloat32) options.kv_dtype = DType::kF32;

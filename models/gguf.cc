@@ -71,6 +71,8 @@ class MappedGgufFile final : public GgufFile {
     return &tensor;
   }
 
+  void release(const WeightView& view) const override { file_->release({view.data, view.rows * view.row_bytes()}); }
+
  private:
   template <class Convert>
   auto get(std::string_view key, Convert convert) const -> decltype(convert(GgufValue{})) {

@@ -49,6 +49,8 @@ class GgufFile {
   virtual std::span<const GgufTensor> tensors() const = 0;
   // Error names the tensor and says whether it is missing or of a type that is not supported.
   virtual Result<const GgufTensor*> tensor(std::string_view name) const = 0;
+  // Lets go of the memory that holds a tensor of this file; it may be read again, from the disk's cache.
+  virtual void release(const WeightView& view) const = 0;
 };
 
 }  // namespace baton

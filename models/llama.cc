@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kernels/deterministic_math.h"
+#include "models/pack_weights.h"
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 
@@ -32,80 +33,170 @@ struct Hyperparameters {
 
 struct Layer {
   std::vector<float> attention_norm;
-  WeightView query, key, value, output;
+  cpu::Matrix query, key, value, output;
   std::vector<float> feed_forward_norm;
-  WeightView gate, up, down;
+  cpu::Matrix gate, up, down;
 };
 
 struct Weights {
   WeightView embedding;
   std::vector<Layer> layers;
   std::vector<float> output_norm;
-  WeightView output;                    // the embedding's transpose where the file ties them
+  cpu::Matrix output;                    // the embedding's transpose where the file ties them
   std::vector<float> frequency_factors;  // divides the rotary frequencies (Llama 3.1 scaling); empty: none
+
+  std::vector<cpu::Matrix*> matrices() {
+    std::vector<cpu::Matrix*> all{&output};
+    for (Layer& layer : layers)
+      for (cpu::Matrix* matrix : {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate, &layer.up, &layer.down}) all.push_back(matrix);
+    return all;
+  }
 };
 
 class LlamaModel final : public Model {
  public:
   LlamaModel(std::unique_ptr<GgufFile> file, cpu::Backend& backend, const Hyperparameters& shape, Weights weights, ModelInfo info,
-             std::vector<double> frequencies)
+             std::vector<double> frequencies, std::unique_ptr<WeightArena> arena)
       : file_(std::move(file)),
+        arena_(std::move(arena)),
         backend_(backend),
         shape_(shape),
         weights_(std::move(weights)),
         info_(std::move(info)),
-        rotary_(std::move(frequencies)) {}
+        rotary_(std::move(frequencies)),
+        workspaces_(backend.threads.threads()) {}
 
   const ModelInfo& info() const override { return info_; }
 
+  // Many rows: each thread takes strips of them through a whole layer and only attention, which reads what other rows wrote,
+  // needs the others to be there: one meeting a layer. Few rows: all threads share each stage by output features.
   void forward(const ForwardBatch& batch) override {
-    cpu::embed(backend_, weights_.embedding, batch.tokens, x_);
-    rotary_.prepare(backend_, batch.paged.positions);
-    for (std::uint32_t layer = 0; layer < shape_.layers; ++layer) {
-      attention_block(batch.paged, layer);
-      feed_forward_block(weights_.layers[layer]);
+    const auto rows = static_cast<std::uint32_t>(batch.tokens.size());
+    x_.reshape(rows, shape_.width);
+    q_.reshape(rows, shape_.heads * shape_.head_dim);
+    rotary_.reshape(rows);
+    const std::uint32_t threads = backend_.threads.threads();
+    const bool by_rows = threads == 1 || rows >= threads * kRowsPerThread;
+    const std::uint32_t strip = by_rows ? std::clamp(rows / (threads * 4) / 8 * 8, 16u, kStripRows) : rows;
+    cut_strips(batch.paged, rows, strip);
+    for (std::uint32_t layer = 0; layer <= shape_.layers; ++layer) {
+      if (!by_rows) {
+        stages(cpu::Share(backend_), batch, strips_[0], layer, workspaces_[0]);
+        continue;
+      }
+      backend_.threads.parallel_for(static_cast<std::uint32_t>(strips_.size()), 1, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
+        for (std::uint32_t i = begin; i < end; ++i) stages(cpu::Share(backend_, thread), batch, strips_[i], layer, workspaces_[thread]);
+      });
     }
   }
 
-  const cpu::Activations& logits(std::span<const std::uint32_t> rows) override {
-    if (rows.empty()) {
-      logits_.reshape(0, info_.vocab_size);
-      return logits_;
-    }
-    last_.reshape(static_cast<std::uint32_t>(rows.size()), shape_.width);
-    for (std::uint32_t i = 0; i < rows.size(); ++i) std::memcpy(last_.row(i), x_.row(rows[i]), shape_.width * sizeof(float));
-    cpu::rms_norm(backend_, last_, weights_.output_norm, shape_.norm_epsilon, normed_);
-    cpu::project(backend_, normed_, std::array<cpu::Projection, 1>{{{weights_.output, &logits_}}});
+  const cpu::Rows& logits(std::span<const std::uint32_t> rows) override {
+    const auto count = static_cast<std::uint32_t>(rows.size());
+    logits_.reshape(count, info_.vocab_size);
+    if (rows.empty()) return logits_;
+    last_.reshape(count, shape_.width);
+    for (std::uint32_t i = 0; i < count; ++i) std::memcpy(last_.row(i), x_.row(rows[i]), shape_.width * sizeof(float));
+    const cpu::Share share(backend_);
+    const cpu::Matrix* const reader[] = {&weights_.output};
+    cpu::Input& normed = workspaces_[0].normed;
+    normed.reshape(backend_, count, shape_.width, reader);
+    cpu::rms_norm(share, last_, {0, count}, weights_.output_norm, shape_.norm_epsilon, normed);
+    const cpu::Projection projection[] = {{&weights_.output, logits_.row(0), logits_.columns()}};
+    cpu::project(share, normed, projection);
     return logits_;
   }
 
  private:
-  void attention_block(const cpu::PagedRows& paged, std::uint32_t index) {
+  static constexpr std::uint32_t kRowsPerThread = 16;
+  static constexpr std::uint32_t kStripRows = 64;  // what a strip needs of a layer stays in a second-level cache
+
+  struct Strip {
+    cpu::RowRange rows;
+    std::uint32_t first_tile = 0;
+    std::uint32_t tiles = 0;
+  };
+  // What one strip needs between the stages of a layer.
+  struct Workspace {
+    cpu::Input normed, heads, gated;
+    cpu::Rows k, v, attended;
+  };
+
+  void cut_strips(const cpu::PagedRows& paged, std::uint32_t rows, std::uint32_t strip) {
+    strips_.clear();
+    tiles_.clear();
+    for (std::uint32_t begin = 0; begin < rows; begin += strip) {
+      const auto first = static_cast<std::uint32_t>(tiles_.size());
+      const cpu::RowRange range{begin, std::min(begin + strip, rows)};
+      cpu::cut_attention_tiles(paged, range, shape_.heads / shape_.kv_heads, tiles_);
+      strips_.push_back({range, first, static_cast<std::uint32_t>(tiles_.size()) - first});
+    }
+  }
+
+  // From the stored K and V of layer - 1 to those of `layer`.
+  void stages(const cpu::Share& share, const ForwardBatch& batch, const Strip& strip, std::uint32_t layer, Workspace& work) {
+    if (layer == 0) {
+      cpu::embed(backend_.ops, weights_.embedding, batch.tokens, strip.rows, x_);
+      rotary_.prepare(strip.rows, batch.paged.positions);
+    } else {
+      attend(share, batch.paged, strip, layer - 1, work);
+      feed_forward(share, strip.rows, weights_.layers[layer - 1], work);
+    }
+    if (layer < shape_.layers) store_kv(share, batch.paged, strip.rows, layer, work);
+  }
+
+  void store_kv(const cpu::Share& share, const cpu::PagedRows& paged, cpu::RowRange rows, std::uint32_t index, Workspace& work) {
     const Layer& layer = weights_.layers[index];
-    cpu::rms_norm(backend_, x_, layer.attention_norm, shape_.norm_epsilon, normed_);
-    cpu::project(backend_, normed_, std::array<cpu::Projection, 3>{{{layer.query, &q_}, {layer.key, &k_}, {layer.value, &v_}}});
-    cpu::rope(backend_, rotary_, shape_.head_dim, q_, k_);
-    cpu::store_kv(backend_, paged, index, k_, v_);
-    cpu::attention(backend_, paged, index, q_, attended_);
-    cpu::project(backend_, attended_, std::array<cpu::Projection, 1>{{{layer.output, &delta_}}});
-    cpu::add(backend_, x_, delta_);
+    normalize(share, rows, layer.attention_norm, std::array{&layer.query, &layer.key, &layer.value}, work);
+    const std::uint32_t kv_columns = shape_.kv_heads * shape_.head_dim;
+    work.k.reshape(rows.count(), kv_columns);
+    work.v.reshape(rows.count(), kv_columns);
+    const cpu::Projection projections[] = {{&layer.query, q_.row(rows.begin), q_.columns()},
+                                           {&layer.key, work.k.row(0), kv_columns},
+                                           {&layer.value, work.v.row(0), kv_columns}};
+    cpu::project(share, work.normed, projections);
+    cpu::rope_and_store(share, paged, rows, index, rotary_, q_, work.k, work.v);
   }
 
-  void feed_forward_block(const Layer& layer) {
-    cpu::rms_norm(backend_, x_, layer.feed_forward_norm, shape_.norm_epsilon, normed_);
-    cpu::project(backend_, normed_, std::array<cpu::Projection, 2>{{{layer.gate, &gate_}, {layer.up, &up_}}});
-    cpu::silu_multiply(backend_, gate_, up_);
-    cpu::project(backend_, gate_, std::array<cpu::Projection, 1>{{{layer.down, &delta_}}});
-    cpu::add(backend_, x_, delta_);
+  void attend(const cpu::Share& share, const cpu::PagedRows& paged, const Strip& strip, std::uint32_t index, Workspace& work) {
+    const Layer& layer = weights_.layers[index];
+    const cpu::Matrix* const reader[] = {&layer.output};
+    work.heads.reshape(backend_, strip.rows.count(), q_.columns(), reader);
+    const std::span<const cpu::AttentionTile> tiles(tiles_.data() + strip.first_tile, strip.tiles);
+    cpu::attention(share, paged, tiles, strip.rows, index, q_, work.attended, work.heads);
+    add_to_stream(share, strip.rows, layer.output, work.heads);
   }
 
-  std::unique_ptr<GgufFile> file_;  // the weights' memory
+  void feed_forward(const cpu::Share& share, cpu::RowRange rows, const Layer& layer, Workspace& work) {
+    normalize(share, rows, layer.feed_forward_norm, std::array{&layer.gate, &layer.up}, work);
+    const cpu::Matrix* const reader[] = {&layer.down};
+    work.gated.reshape(backend_, rows.count(), shape_.feed_forward, reader);
+    cpu::gated_unit(share, work.normed, layer.gate, layer.up, work.gated);
+    add_to_stream(share, rows, layer.down, work.gated);
+  }
+
+  template <std::size_t kReaders>
+  void normalize(const cpu::Share& share, cpu::RowRange rows, const std::vector<float>& gain,
+                 const std::array<const cpu::Matrix*, kReaders>& readers, Workspace& work) {
+    work.normed.reshape(backend_, rows.count(), shape_.width, readers);
+    cpu::rms_norm(share, x_, rows, gain, shape_.norm_epsilon, work.normed);
+  }
+  void add_to_stream(const cpu::Share& share, cpu::RowRange rows, const cpu::Matrix& weights, const cpu::Input& input) {
+    const cpu::Projection projection[] = {{&weights, x_.row(rows.begin), x_.columns(), true}};
+    cpu::project(share, input, projection);
+  }
+
+  std::unique_ptr<GgufFile> file_;  // the memory of weights as they lie in the file
+  std::unique_ptr<WeightArena> arena_;  // of those in panels
   cpu::Backend& backend_;
   const Hyperparameters shape_;
   const Weights weights_;
   const ModelInfo info_;
   cpu::RotaryTable rotary_;
-  cpu::Activations x_, normed_, q_, k_, v_, attended_, gate_, up_, delta_, last_, logits_;
+  std::vector<Workspace> workspaces_;  // one per thread
+  std::vector<Strip> strips_;
+  std::vector<cpu::AttentionTile> tiles_;
+  cpu::Rows x_, q_;  // the residual stream and the queries of the step
+  cpu::Rows last_, logits_;
 };
 
 // Reads metadata and tensors; the first thing that is missing or wrong becomes the error.
@@ -148,7 +239,7 @@ class Loader {
     if (file_.get_uint(key("vocab_size")).value_or(vocab) != vocab) refuse("the rows of token_embd.weight", "vocab_size");
     for (std::uint32_t i = 0; i < h.layers && !error_; ++i) weights.layers.push_back(layer("blk." + std::to_string(i) + ".", h));
     weights.output_norm = vector("output_norm.weight", h.width);
-    weights.output = has("output.weight") ? matrix("output.weight", vocab, h.width) : weights.embedding;
+    weights.output.view = has("output.weight") ? matrix("output.weight", vocab, h.width) : weights.embedding;
     if (has("rope_freqs.weight")) weights.frequency_factors = vector("rope_freqs.weight", h.rotary / 2);
     for (const float factor : weights.frequency_factors)
       if (!(factor > 0)) refuse_tensor("rope_freqs.weight", "factors must be positive");
@@ -222,14 +313,14 @@ class Loader {
   Layer layer(const std::string& prefix, const Hyperparameters& h) {
     Layer layer;
     layer.attention_norm = vector(prefix + "attn_norm.weight", h.width);
-    layer.query = matrix(prefix + "attn_q.weight", h.heads * h.head_dim, h.width);
-    layer.key = matrix(prefix + "attn_k.weight", h.kv_heads * h.head_dim, h.width);
-    layer.value = matrix(prefix + "attn_v.weight", h.kv_heads * h.head_dim, h.width);
-    layer.output = matrix(prefix + "attn_output.weight", h.width, h.heads * h.head_dim);
+    layer.query.view = matrix(prefix + "attn_q.weight", h.heads * h.head_dim, h.width);
+    layer.key.view = matrix(prefix + "attn_k.weight", h.kv_heads * h.head_dim, h.width);
+    layer.value.view = matrix(prefix + "attn_v.weight", h.kv_heads * h.head_dim, h.width);
+    layer.output.view = matrix(prefix + "attn_output.weight", h.width, h.heads * h.head_dim);
     layer.feed_forward_norm = vector(prefix + "ffn_norm.weight", h.width);
-    layer.gate = matrix(prefix + "ffn_gate.weight", h.feed_forward, h.width);
-    layer.up = matrix(prefix + "ffn_up.weight", h.feed_forward, h.width);
-    layer.down = matrix(prefix + "ffn_down.weight", h.width, h.feed_forward);
+    layer.gate.view = matrix(prefix + "ffn_gate.weight", h.feed_forward, h.width);
+    layer.up.view = matrix(prefix + "ffn_up.weight", h.feed_forward, h.width);
+    layer.down.view = matrix(prefix + "ffn_down.weight", h.width, h.feed_forward);
     return layer;
   }
 
@@ -261,7 +352,7 @@ std::uint64_t model_hash(const GgufFile& file, const Hyperparameters& h) {
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::Backend& backend) {
+Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena) {
   Loader loader(*file, backend.ops);
   const auto shape = loader.hyperparameters();
   if (!shape) return tl::unexpected<Error>(shape.error());
@@ -277,8 +368,9 @@ Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::B
                  .context_length = shape->context_length,
                  .stop_tokens = stop_tokens_of(*file, weights->embedding.rows)};
   std::vector<double> frequencies = rotary_frequencies(*shape, weights->frequency_factors);
-  return std::make_unique<LlamaModel>(std::move(file), backend, *shape, std::move(*weights), std::move(info),
-                                      std::move(frequencies));
+  RETURN_IF_ERROR(pack_weights(*file, info.hash, backend, weights->matrices(), *arena));
+  return std::make_unique<LlamaModel>(std::move(file), backend, *shape, std::move(*weights), std::move(info), std::move(frequencies),
+                                      std::move(arena));
 }
 
 }  // namespace baton

@@ -7,11 +7,12 @@
 #include <memory>
 
 #include "models/model.h"
+#include "models/weight_arena.h"
 #include "runtime/base/result.h"
 
 namespace baton {
 
 // `backend` outlives the model.
-Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::Backend& backend);
+Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena);
 
 }  // namespace baton

@@ -43,7 +43,7 @@ class Model {
   virtual void forward(const ForwardBatch& batch) = 0;
   // The next-token logits of some rows of the last forward(), [rows][vocab], valid until the next call. May be called for
   // a few rows at a time: a row's logits do not depend on its company.
-  virtual const cpu::Activations& logits(std::span<const std::uint32_t> rows) = 0;
+  virtual const cpu::Rows& logits(std::span<const std::uint32_t> rows) = 0;
 };
 
 // Ids that end a sequence, from the tokenizer's metadata: end of sequence, end of turn, end of message.

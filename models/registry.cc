@@ -11,7 +11,7 @@ namespace {
 
 struct Family {
   const char* architecture;
-  Result<std::unique_ptr<Model>> (*load)(std::unique_ptr<GgufFile> file, cpu::Backend& backend);
+  Result<std::unique_ptr<Model>> (*load)(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena);
 };
 
 constexpr Family kFamilies[] = {
@@ -20,11 +20,11 @@ constexpr Family kFamilies[] = {
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> load_model(std::unique_ptr<GgufFile> file, cpu::Backend& backend) {
+Result<std::unique_ptr<Model>> load_model(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena) {
   const std::string architecture = file->get_string("general.architecture").value_or("");
   std::string known;
   for (const Family& family : kFamilies) {
-    if (architecture == family.architecture) return family.load(std::move(file), backend);
+    if (architecture == family.architecture) return family.load(std::move(file), backend, std::move(arena));
     known += known.empty() ? family.architecture : std::string(", ") + family.architecture;
   }
   return fail(ErrorCode::kIncompatible,

@@ -6,11 +6,13 @@
 #include <memory>
 
 #include "models/model.h"
+#include "models/weight_arena.h"
 #include "runtime/base/result.h"
 
 namespace baton {
 
-// `backend` outlives the model. An unknown architecture is an error that lists the known ones.
-Result<std::unique_ptr<Model>> load_model(std::unique_ptr<GgufFile> file, cpu::Backend& backend);
+// `backend` outlives the model; `arena` is where it keeps weights that it lays out anew. An unknown architecture is an error
+// that lists the known ones.
+Result<std::unique_ptr<Model>> load_model(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena);
 
 }  // namespace baton

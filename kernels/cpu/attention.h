@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Paged attention of one token for the query heads of one KV head (grouped-query attention, Ainslie et al. 2023; paged
+// Paged attention for the query heads of one KV head, token by token (grouped-query attention, Ainslie et al. 2023; paged
 // after Kwon et al. 2023). Idea: walk the block table in position order; each K row is widened to float32 once and meets
 // up to four query heads; scores go to scratch; the softmax uses the exact maximum (order-free); then V rows are added in
 // position order, 16 elements of the head at a time, so that the sums of all heads stay in registers.
@@ -103,16 +103,17 @@ inline void attention_values(const Attention& arguments, const float* weights, c
   }
 }
 
+// One token (arguments.tokens is 1).
 template <class Lanes, DType kType, int kHeads>
 inline void attention_heads(const Attention& arguments, std::uint32_t first_head) {
   const std::size_t at = static_cast<std::size_t>(first_head) * arguments.head_dim;
-  attention_scores<Lanes, kType, kHeads>(arguments, arguments.query + at, arguments.scores);
+  attention_scores<Lanes, kType, kHeads>(arguments, arguments.query + at, arguments.scratch);
   float sums[kHeads];
   for (int head = 0; head < kHeads; ++head) {
-    float* scores = arguments.scores + static_cast<std::size_t>(head) * score_stride(arguments.length);
+    float* scores = arguments.scratch + static_cast<std::size_t>(head) * score_stride(arguments.length);
     sums[head] = exponential_sum_row<Lanes>(scores, arguments.length, row_maximum<Lanes>(scores, arguments.length));
   }
-  attention_values<Lanes, kType, kHeads>(arguments, arguments.scores, sums, arguments.out + at);
+  attention_values<Lanes, kType, kHeads>(arguments, arguments.scratch, sums, arguments.out + at);
 }
 
 template <class Lanes, DType kType>
@@ -129,10 +130,17 @@ inline void attention_typed(const Attention& arguments) {
 
 template <class Lanes>
 inline void attention_body(const Attention& arguments) {
-  switch (arguments.dtype) {
-    case DType::kF16: attention_typed<Lanes, DType::kF16>(arguments); break;
-    case DType::kBF16: attention_typed<Lanes, DType::kBF16>(arguments); break;
-    default: attention_typed<Lanes, DType::kF32>(arguments); break;
+  Attention one = arguments;
+  one.tokens = 1;
+  for (std::uint32_t token = 0; token < arguments.tokens; ++token) {
+    switch (one.dtype) {
+      case DType::kF16: attention_typed<Lanes, DType::kF16>(one); break;
+      case DType::kBF16: attention_typed<Lanes, DType::kBF16>(one); break;
+      default: attention_typed<Lanes, DType::kF32>(one); break;
+    }
+    ++one.length;
+    one.query += arguments.query_stride;
+    one.out += arguments.out_stride;
   }
 }
 

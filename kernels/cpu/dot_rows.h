@@ -45,7 +45,7 @@ inline void dot_rows_body(const DotRows& arguments) {
     float sums[kFloatRows];
     dot_four_rows<Lanes>(rows, arguments.x + static_cast<std::size_t>(token) * arguments.columns, arguments.columns, sums);
     float* out = arguments.out + token * arguments.out_stride;
-    for (std::uint32_t r = 0; r < arguments.count; ++r) out[r] = sums[r];
+    for (std::uint32_t r = 0; r < arguments.count; ++r) out[r] = arguments.add ? out[r] + sums[r] : sums[r];
   }
 }
 

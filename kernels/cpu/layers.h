@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers: the steps a decoder is written in, over all rows (tokens) of one engine step. Each call is one parallel loop over
-// a Backend's threads; every row's result depends on that row and the stored KV only, never on the other rows, the number
-// of rows or of threads. Shapes are CHECKed. One caller at a time per Backend.
+// Layers: the stages a decoder is written in, over some rows (tokens) of one engine step. Every row's result depends on that
+// row and the stored KV only, never on the other rows, their number or the threads. A stage is shared out by a Share: to one
+// thread (when each thread takes whole rows, many of them) or to all (when rows are few and each thread takes some output
+// features of every row). Shapes are CHECKed. One caller at a time per Backend.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -18,62 +21,120 @@
 
 namespace baton::cpu {
 
-// Which kernels, on which threads, how exactly. Owns one scratch buffer per thread; borrows the rest.
+// Which kernels, on which threads, how exactly. Owns scratch buffers per thread; borrows the rest.
 class Backend {
  public:
-  Backend(const Ops& table, ThreadPool& pool, Numerics mode)
-      : ops(table), threads(pool), numerics(mode), scratch_(pool.threads()) {}
+  Backend(const Ops& table, ThreadPool& pool, Numerics mode) : ops(table), threads(pool), numerics(mode), scratch_(pool.threads()), tiles_(pool.threads()) {}
 
   const Ops& ops;
   ThreadPool& threads;
   const Numerics numerics;
 
-  // At least `floats` of scratch for one thread; its content lasts until the thread's next call.
-  float* scratch(std::uint32_t thread, std::size_t floats) {
-    std::vector<float>& own = scratch_[thread];
-    if (own.size() < floats) own.resize(floats);
-    return own.data();
+  // int8 terms of an activation, 0: activations stay float32.
+  std::uint32_t terms() const { return numerics == Numerics::kReference ? 0 : numerics == Numerics::kInvariant ? 2 : 1; }
+  // At least `floats` of scratch for one thread, aligned to 64 bytes; its content lasts until the thread's next call.
+  float* scratch(std::uint32_t thread, std::size_t floats) { return grown(scratch_[thread], floats); }
+  // A second one, for results that outlive a use of the first.
+  float* tile(std::uint32_t thread, std::size_t floats) { return grown(tiles_[thread], floats); }
+
+ private:
+  struct alignas(64) Line {
+    float floats[16];
+  };
+  static float* grown(std::vector<Line>& own, std::size_t floats) {
+    if (own.size() * 16 < floats) own.resize((floats + 15) / 16);
+    return own.data()->floats;
   }
-  // Pieces of a loop over `items`: all at once for one thread, else enough pieces that threads finish together.
-  std::uint32_t grain(std::uint32_t items) const {
-    const std::uint32_t pieces = threads.threads() == 1 ? 1 : threads.threads() * 4;
-    return items < pieces ? 1 : items / pieces;
+  std::vector<std::vector<Line>> scratch_;
+  std::vector<std::vector<Line>> tiles_;
+};
+
+// Who computes a stage: one thread, or all threads of the backend.
+class Share {
+ public:
+  Share(Backend& backend, std::uint32_t thread) : backend_(backend), thread_(thread) {}
+  explicit Share(Backend& backend) : backend_(backend) {}
+
+  Backend& backend() const { return backend_; }
+  // body(begin, end, thread) over [0, items), in pieces of at least `least` items.
+  template <class Body>
+  void run(std::uint32_t items, std::uint32_t least, const Body& body) const {
+    if (thread_) {
+      if (items > 0) body(std::uint32_t{0}, items, *thread_);
+      return;
+    }
+    // Four pieces a thread: they finish together although one of them may have been interrupted.
+    const std::uint32_t grain = std::max(least, items / (backend_.threads.threads() * 4));
+    backend_.threads.parallel_for(items, grain, body);
   }
 
  private:
-  std::vector<std::vector<float>> scratch_;
+  Backend& backend_;
+  std::optional<std::uint32_t> thread_;
 };
 
-// Float32 rows [rows][columns] and, under kInvariant, the quantized form that matmuls read (see Ops::quantize_row). Buffers
-// grow to the largest step and stay.
-class Activations {
+// A weight matrix: as it lies in the file and, where it is quantized and the numerics want it, in panels.
+struct Matrix {
+  WeightView view;
+  const std::byte* panels = nullptr;
+
+  Panels as_panels() const { return {panels, view.type, view.rows, view.columns}; }
+  std::uint32_t tiles() const { return (view.rows + kPanelRows - 1) / kPanelRows; }  // of 16 output features
+};
+
+// A dense float32 matrix of rows. The buffer grows to the largest step and stays.
+class Rows {
  public:
   // Sets the shape; the content is undefined afterwards.
-  void reshape(std::uint32_t rows, std::uint32_t columns);
+  void reshape(std::uint32_t rows, std::uint32_t columns) {
+    rows_ = rows;
+    columns_ = columns;
+    if (floats_.size() < std::size_t{rows} * columns) floats_.resize(std::size_t{rows} * columns);
+  }
   std::uint32_t rows() const { return rows_; }
   std::uint32_t columns() const { return columns_; }
-  float* row(std::uint32_t index) { return floats_.data() + static_cast<std::size_t>(index) * columns_; }
-  const float* row(std::uint32_t index) const { return floats_.data() + static_cast<std::size_t>(index) * columns_; }
+  float* row(std::uint32_t index) { return floats_.data() + std::size_t{index} * columns_; }
+  const float* row(std::uint32_t index) const { return floats_.data() + std::size_t{index} * columns_; }
 
-  // Makes room for the quantized form, then makes it of rows [begin, end) (from any thread). Nothing under kReference.
-  void prepare_quantized(const Backend& backend);
-  void quantize(const Backend& backend, std::uint32_t begin, std::uint32_t end);
+ private:
+  std::uint32_t rows_ = 0;
+  std::uint32_t columns_ = 0;
+  std::vector<float> floats_;
+};
+
+// The input of projections: rows as float32, as int8 terms by 32-blocks, or both, as the matrices that read it want.
+class Input {
+ public:
+  // For readers that are all of the given matrices' kind; the content is undefined afterwards.
+  void reshape(const Backend& backend, std::uint32_t rows, std::uint32_t columns, std::span<const Matrix* const> readers);
+  // Columns [32 block, +32 or to the end) of rows [first, first + rows), from x, x_stride floats apart. Any thread.
+  void put(const Ops& ops, std::uint32_t block, std::uint32_t first, std::uint32_t rows, const float* x, std::size_t x_stride);
+
+  std::uint32_t rows() const { return rows_; }
+  std::uint32_t columns() const { return columns_; }
+  std::uint32_t blocks() const { return (columns_ + kQuantBlock - 1) / kQuantBlock; }
 
  private:
   friend class ProjectionTiles;
 
-  bool quantized_ = false;
   std::uint32_t rows_ = 0;
   std::uint32_t columns_ = 0;
-  std::vector<float> floats_;
-  std::vector<std::int16_t> values_;
-  std::vector<float> scales_;
-  std::vector<float> sums_;
+  bool floats_wanted_ = false;
+  std::uint32_t terms_ = 0;
+  std::vector<float> floats_;               // [rows][columns]
+  std::vector<std::int8_t> values_;         // [block][rows][terms][32]
+  std::vector<float> scales_;               // [block][rows]
+  std::vector<float> sums_;                 // [block][rows]
+  std::vector<std::int32_t> integer_sums_;  // [block][rows]
 };
 
+// out[row][feature - first_feature] = x weights^T, or += it.
 struct Projection {
-  WeightView weights;
-  Activations* out = nullptr;
+  const Matrix* weights = nullptr;
+  float* out = nullptr;
+  std::size_t out_stride = 0;
+  bool add = false;
+  std::uint32_t first_feature = 0;
 };
 
 // The rows' places in sequences and in the pool. blocks[row] is that row's sequence's whole block table.
@@ -84,12 +145,28 @@ struct PagedRows {
   std::byte* pool = nullptr;
 };
 
+// A range of the step's rows.
+struct RowRange {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  std::uint32_t count() const { return end - begin; }
+};
+
+// Consecutive rows of one sequence at consecutive positions.
+struct AttentionTile {
+  std::uint32_t row = 0;
+  std::uint32_t count = 1;
+};
+inline constexpr std::uint32_t kAttentionQueries = 32;  // query heads of a tile at most, so that their scores stay near
+
 // Cosines and sines of the rows of one step. frequencies[i]: radians per position of pair i.
 class RotaryTable {
  public:
   explicit RotaryTable(std::vector<double> frequencies) : frequencies_(std::move(frequencies)) {}
   RotaryTable() = default;
-  void prepare(Backend& backend, std::span<const std::uint32_t> positions);
+  void reshape(std::uint32_t rows);
+  // Of rows [range): disjoint ranges from different threads.
+  void prepare(RowRange range, std::span<const std::uint32_t> positions);
   std::uint32_t rotary() const { return static_cast<std::uint32_t>(frequencies_.size()) * 2; }
   const float* cosines(std::uint32_t row) const { return cosines_.data() + std::size_t{row} * rotary(); }
   const float* sines(std::uint32_t row) const { return sines_.data() + std::size_t{row} * rotary(); }
@@ -100,21 +177,22 @@ class RotaryTable {
   std::vector<float> sines_;    // (-s0, s0, -s1, s1, ...) per row
 };
 
-// x[row] = the table's row tokens[row].
-void embed(Backend& backend, const WeightView& table, std::span<const std::int32_t> tokens, Activations& x);
-// y = norm(x) x gain, ready for project(). y gets x's shape.
-void rms_norm(Backend& backend, const Activations& x, std::span<const float> gain, float epsilon, Activations& y);
-// Each projection's out = x weights^T. x must be ready (made by rms_norm, attention or silu_multiply).
-void project(Backend& backend, const Activations& x, std::span<const Projection> projections);
-// Rotates the heads of q and k, each [rows][heads x head_dim], in place.
-void rope(Backend& backend, const RotaryTable& table, std::uint32_t head_dim, Activations& q, Activations& k);
-// Writes k and v, [rows][kv_heads x head_dim], into the rows' slots of `layer`.
-void store_kv(Backend& backend, const PagedRows& paged, std::uint32_t layer, const Activations& k, const Activations& v);
-// Causal attention of q's heads over stored positions [0, own]; out, [rows][heads x head_dim], ready for project().
-void attention(Backend& backend, const PagedRows& paged, std::uint32_t layer, const Activations& q, Activations& out);
-// gate = silu(gate) x up, ready for project().
-void silu_multiply(Backend& backend, Activations& gate, const Activations& up);
-// x += y
-void add(Backend& backend, Activations& x, const Activations& y);
+// x.row(r) = the table's row tokens[r] for r in the range.
+void embed(const Ops& ops, const WeightView& table, std::span<const std::int32_t> tokens, RowRange range, Rows& x);
+// y = norm(x.row(range)) x gain. y has been reshaped to range.count() rows.
+void rms_norm(const Share& share, const Rows& x, RowRange range, std::span<const float> gain, float epsilon, Input& y);
+// All projections of one input, as one loop over their output features.
+void project(const Share& share, const Input& x, std::span<const Projection> projections);
+// Rotates q's and k's heads and writes k and v, [range.count()][kv_heads x head_dim], into the rows' slots of `layer`. q: row 0 is row 0 of the step.
+void rope_and_store(const Share& share, const PagedRows& paged, RowRange range, std::uint32_t layer, const RotaryTable& table, Rows& q,
+                    Rows& k, const Rows& v);
+// Appends the tiles of the range's rows: neighbouring tokens of one sequence that attention takes together.
+void cut_attention_tiles(const PagedRows& paged, RowRange range, std::uint32_t heads_per_kv_head, std::vector<AttentionTile>& tiles);
+// Causal attention of the range's rows of q, [heads x head_dim], over stored positions [0, own]. `tiles`: the range's. The
+// result goes to `attended`, [range.count()][heads x head_dim], and from there to `out`.
+void attention(const Share& share, const PagedRows& paged, std::span<const AttentionTile> tiles, RowRange range, std::uint32_t layer,
+               const Rows& q, Rows& attended, Input& out);
+// out = silu(x gate^T) x (x up^T), by 32-blocks of features.
+void gated_unit(const Share& share, const Input& x, const Matrix& gate, const Matrix& up, Input& out);
 
 }  // namespace baton::cpu

@@ -53,7 +53,7 @@ std::vector<double> differences(const test::GoldenLogitsPrompt& prompt, Model& m
   std::vector<std::uint32_t> rows;
   for (const test::GoldenLogits& golden : prompt.positions) rows.push_back(golden.position);
   model.forward({.tokens = tokens, .paged = paged});
-  const cpu::Activations& logits = model.logits(rows);
+  const cpu::Rows& logits = model.logits(rows);
   std::vector<double> result;
   for (std::uint32_t row = 0; row < rows.size(); ++row) {
     const test::GoldenLogits& golden = prompt.positions[row];
@@ -70,7 +70,7 @@ TEST_P(EngineGolden, LogitsMatchTheReferenceImplementation) {
   cpu::Backend backend(cpu::best_ops(), threads, GetParam().numerics);
   auto file = GgufFile::open(*path_);
   ASSERT_TRUE(file) << file.error().message;
-  auto model = load_model(std::move(*file), backend);
+  auto model = load_model(std::move(*file), backend, std::make_unique<WeightArena>());
   ASSERT_TRUE(model) << model.error().message;
   const ModelInfo& info = (*model)->info();
   const KvGeometry geometry{

@@ -153,7 +153,7 @@ TEST_P(EngineInvariance, TokensDoNotDependOnTheThreads) {
 }
 
 TEST_P(EngineInvariance, TokensDoNotDependOnTheInstructionSet) {
-  const Fixture fixture = make({.scalar_kernels = true});
+  const Fixture fixture = make({.kernels = &cpu::scalar_ops()});
   EXPECT_EQ(run(*fixture.engine, three_jobs(), 12), alone());
 }
 
@@ -187,7 +187,7 @@ TEST(CpuEngine, FingerprintsDifferExactlyWhereBitsMay) {
   const auto fingerprint = [](CpuEngineOptions options) { return Fixture({}, std::move(options)).engine->info().numerics_fingerprint; };
   const std::uint64_t base = fingerprint({});
   EXPECT_EQ(base, fingerprint({.threads = 3}));
-  EXPECT_EQ(base, fingerprint({.scalar_kernels = true}));
+  EXPECT_EQ(base, fingerprint({.kernels = &cpu::scalar_ops()}));
   EXPECT_NE(base, fingerprint({.numerics = Numerics::kReference}));
   EXPECT_NE(base, fingerprint({.kv_dtype = DType::kF32}));
   EXPECT_NE(base, fingerprint({.kv_dtype = DType::kBF16}));

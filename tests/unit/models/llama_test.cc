@@ -18,7 +18,7 @@ Result<ModelInfo> load(const TinyLlama& options) {
   if (!gguf) return tl::unexpected<Error>(gguf.error());
   ThreadPool threads(1);
   cpu::Backend backend(cpu::best_ops(), threads, Numerics::kInvariant);
-  auto model = load_model(std::move(*gguf), backend);
+  auto model = load_model(std::move(*gguf), backend, std::make_unique<WeightArena>());
   if (!model) return tl::unexpected<Error>(model.error());
   return (*model)->info();
 }
