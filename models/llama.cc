@@ -77,7 +77,8 @@ class LlamaModel final : public Model {
     rotary_.reshape(rows);
     const std::uint32_t threads = backend_.threads.threads();
     const bool by_rows = threads == 1 || rows >= threads * kRowsPerThread;
-    const std::uint32_t strip = by_rows ? std::clamp(rows / (threads * 4) / 8 * 8, 16u, kStripRows) : rows;
+    const std::uint32_t balanced = threads == 1 ? kStripRows : rows / (threads * 4) / 8 * 8;
+    const std::uint32_t strip = by_rows ? std::clamp(balanced, 16u, kStripRows) : rows;
     cut_strips(batch.paged, rows, strip);
     for (std::uint32_t layer = 0; layer <= shape_.layers; ++layer) {
       if (!by_rows) {

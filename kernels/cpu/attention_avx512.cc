@@ -49,6 +49,11 @@ struct Tile {
   std::uint32_t length(std::uint32_t row) const { return a.length + row / a.heads; }
 };
 
+// Blocks lie anywhere in the pool, so no hardware stream leads to the next one.
+inline void prefetch_rows(const std::byte* from, std::size_t bytes) {
+  for (std::size_t line = 0; line < bytes; line += 64) _mm_prefetch(reinterpret_cast<const char*>(from + line), _MM_HINT_T0);
+}
+
 // body(first position, count <= kPiece, stored rows) for all positions in order; pieces do not cross blocks.
 template <class Body>
 inline void for_pieces(const Attention& a, std::uint32_t length, std::size_t offset, std::size_t row_bytes, const Body& body) {
@@ -56,6 +61,7 @@ inline void for_pieces(const Attention& a, std::uint32_t length, std::size_t off
   for (std::uint32_t block = 0; position < length; ++block) {
     const std::byte* stored = a.pool + a.blocks[block] * a.block_bytes + offset;
     const std::uint32_t end = length - position < a.block_tokens ? length : position + a.block_tokens;
+    if (end < length) prefetch_rows(a.pool + a.blocks[block + 1] * a.block_bytes + offset, row_bytes * (a.block_tokens < kPiece ? a.block_tokens : kPiece));
     while (position < end) {
       const std::uint32_t count = end - position < kPiece ? end - position : kPiece;
       body(position, count, stored);

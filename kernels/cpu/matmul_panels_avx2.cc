@@ -34,6 +34,14 @@ inline void load_quants(const std::byte* from, Quants& w) {
   }
 }
 
+// The share of one block in the panel's bytes, some way on, into the second-level cache: see matmul_panels_avx512.cc.
+template <WeightType kType>
+inline void prefetch_block(const std::byte* panel, std::uint32_t block) {
+  constexpr std::size_t kBytes = kQuantBytes<kType> + (kType == WeightType::kQ4_1 ? 64 : 32);
+  const char* from = reinterpret_cast<const char*>(panel) + 8192 + block * kBytes;
+  for (std::size_t line = 0; line < kBytes; line += 64) _mm_prefetch(from + line, _MM_HINT_T1);
+}
+
 inline __m256i broadcast_group(const std::int8_t* from) {
   std::int32_t four;
   __builtin_memcpy(&four, from, sizeof four);
@@ -81,7 +89,7 @@ inline void half_panel(const MatmulPanels& a, const std::byte* panel, std::uint3
   __m256 sums[kTokens];
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm256_setzero_ps();
   for (std::uint32_t b = 0; b < a.weights.blocks(); ++b, quants += kQuantBytes<kType>) {
-    _mm_prefetch(reinterpret_cast<const char*>(quants) + 2048, _MM_HINT_T0);
+    if (half == 0 && first == 0) prefetch_block<kType>(panel, b);
     Quants w;
     load_quants<kType>(quants, w);
     const __m256 d = load_halves(scales + b * 32);

@@ -11,7 +11,9 @@
 namespace baton::cpu::avx512 {
 namespace {
 
-constexpr std::size_t kPrefetchAhead = 2048;  // bytes; the hardware's own streams end at each page
+// Weights are asked for this many bytes ahead, into the second-level cache: measured on Zen 4, 8 KiB reads 0.9 of what a plain
+// sum reads; 2 KiB, no asking, or asking for the first level (which has too few outstanding lines) half of it.
+constexpr std::size_t kPrefetchAhead = 8192;
 
 template <WeightType kType>
 inline constexpr bool kHasMinimum = kType == WeightType::kQ4_1;
@@ -30,6 +32,14 @@ inline void load_quants(const std::byte* from, __m512i (&w)[8]) {
       w[g + 4] = _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask);
     }
   }
+}
+
+// The share of one block in the panel's bytes, scales included, further on.
+template <WeightType kType>
+inline void prefetch_block(const std::byte* panel, std::uint32_t block) {
+  constexpr std::size_t kBytes = kQuantBytes<kType> + (kHasMinimum<kType> ? 64 : 32);
+  const char* from = reinterpret_cast<const char*>(panel) + kPrefetchAhead + block * kBytes;
+  for (std::size_t line = 0; line < kBytes; line += 64) _mm_prefetch(from + line, _MM_HINT_T1);
 }
 
 inline __m512i broadcast_group(const std::int8_t* from) {
@@ -68,9 +78,7 @@ inline void panel_tile(const MatmulPanels& a, const std::byte* panel, std::uint3
   __m512 sums[kTokens];
   for (int t = 0; t < kTokens; ++t) sums[t] = _mm512_setzero_ps();
   for (std::uint32_t b = 0; b < blocks; ++b, quants += kQuantBytes<kType>) {
-    if constexpr (kTokens <= 4)
-      for (std::size_t line = 0; line < kQuantBytes<kType>; line += 64)
-        _mm_prefetch(reinterpret_cast<const char*>(quants) + kPrefetchAhead + line, _MM_HINT_T0);
+    if (first == 0) prefetch_block<kType>(panel, b);
     __m512i w[8];
     load_quants<kType>(quants, w);
     const __m512 d = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(panel + b * 32)));
