@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "runtime/base/check.h"
 
@@ -29,25 +31,29 @@ constexpr std::size_t kHeaderBytes = 4096;
 
 std::size_t whole_huge_pages(std::size_t bytes) { return (bytes + kHugePage - 1) / kHugePage * kHugePage; }
 
-// The same file under a description of our own, so that its lock is ours alone.
-class OwnDescription {
+// The same file under a description of our own, so that its lock is ours alone. A mapping keeps the description, and with it
+// the lock, so unlocking is not left to close().
+class LockedFile {
  public:
-  explicit OwnDescription(int inherited) : file_(::open(("/proc/self/fd/" + std::to_string(inherited)).c_str(), O_RDWR | O_CLOEXEC)) {}
-  ~OwnDescription() {
+  explicit LockedFile(int inherited) : file_(::open(("/proc/self/fd/" + std::to_string(inherited)).c_str(), O_RDWR | O_CLOEXEC)) {
+    const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
+    while (file_ >= 0 && !(locked_ = ::flock(file_, LOCK_EX | LOCK_NB) == 0) && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  ~LockedFile() {
+    if (locked_) ::flock(file_, LOCK_UN);
     if (file_ >= 0) ::close(file_);
   }
-  OwnDescription(const OwnDescription&) = delete;
-  OwnDescription& operator=(const OwnDescription&) = delete;
+  LockedFile(const LockedFile&) = delete;
+  LockedFile& operator=(const LockedFile&) = delete;
   int file() const { return file_; }
-  bool lock() const {
-    int result = -1;
-    do result = ::flock(file_, LOCK_EX);
-    while (result != 0 && errno == EINTR);
-    return result == 0;
-  }
+  bool locked() const { return locked_; }
 
  private:
+  // Whoever fills needs a second or so for a gigabyte; one that was stopped must not hold up the others for ever.
+  static constexpr std::chrono::seconds kLockPatience{30};
   const int file_;
+  bool locked_ = false;
 };
 
 bool sealed(int file) {
@@ -85,8 +91,8 @@ Result<std::span<const std::byte>> WeightArena::obtain_private(std::size_t bytes
 }
 
 bool WeightArena::obtain_shared(std::uint64_t key, std::size_t bytes, const std::function<void(std::span<std::byte>)>& fill) {
-  const OwnDescription own(*shared_);
-  if (own.file() < 0 || !own.lock()) return false;
+  const LockedFile own(*shared_);
+  if (!own.locked()) return false;
   if (!sealed(own.file()) && !fill_shared(own.file(), key, bytes, fill)) return false;
   struct stat status {};
   const std::size_t total = whole_huge_pages(kHeaderBytes + bytes);

@@ -153,8 +153,11 @@ TEST_P(EngineInvariance, TokensDoNotDependOnTheThreads) {
 }
 
 TEST_P(EngineInvariance, TokensDoNotDependOnTheInstructionSet) {
-  const Fixture fixture = make({.kernels = &cpu::scalar_ops()});
-  EXPECT_EQ(run(*fixture.engine, three_jobs(), 12), alone());
+  for (const cpu::Ops* ops : {&cpu::scalar_ops(), cpu::avx2_ops(), cpu::avx512_ops()}) {
+    if (ops == nullptr) continue;
+    const Fixture fixture = make({.threads = 2, .kernels = ops});
+    EXPECT_EQ(run(*fixture.engine, three_jobs(), 12), alone()) << ops->name;
+  }
 }
 
 TEST_P(EngineInvariance, TokensDoNotDependOnTheBlocks) {
@@ -166,7 +169,7 @@ TEST_P(EngineInvariance, TokensDoNotDependOnTheBlocks) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EngineInvariance,
-                         testing::Combine(testing::Values(Numerics::kReference, Numerics::kInvariant),
+                         testing::Combine(testing::Values(Numerics::kReference, Numerics::kInvariant, Numerics::kFast),
                                           testing::Values(WeightType::kF32, WeightType::kF16, WeightType::kBF16, WeightType::kQ8_0, WeightType::kQ4_0, WeightType::kQ4_1)),
                          [](const auto& tested) {
                            return std::string(to_string(std::get<0>(tested.param))) + "_" + std::string(to_string(std::get<1>(tested.param)));
@@ -189,6 +192,7 @@ TEST(CpuEngine, FingerprintsDifferExactlyWhereBitsMay) {
   EXPECT_EQ(base, fingerprint({.threads = 3}));
   EXPECT_EQ(base, fingerprint({.kernels = &cpu::scalar_ops()}));
   EXPECT_NE(base, fingerprint({.numerics = Numerics::kReference}));
+  EXPECT_NE(base, fingerprint({.numerics = Numerics::kFast}));
   EXPECT_NE(base, fingerprint({.kv_dtype = DType::kF32}));
   EXPECT_NE(base, fingerprint({.kv_dtype = DType::kBF16}));
 }
@@ -275,9 +279,10 @@ TEST(CpuEngine, BitsAreThoseOfEveryCompiler) {
     }
     return hash;
   };
-  EXPECT_EQ(kCpuKernelVersion, 1u);
-  EXPECT_EQ(bits_of_run(Numerics::kInvariant, WeightType::kQ4_1), 15634236220396492928u);
-  EXPECT_EQ(bits_of_run(Numerics::kInvariant, WeightType::kQ8_0), 9020887811351410233u);
+  EXPECT_EQ(kCpuKernelVersion, 2u);
+  EXPECT_EQ(bits_of_run(Numerics::kInvariant, WeightType::kQ4_1), 4826692241588823489u);
+  EXPECT_EQ(bits_of_run(Numerics::kInvariant, WeightType::kQ8_0), 15332851647299251604u);
+  EXPECT_EQ(bits_of_run(Numerics::kFast, WeightType::kQ4_1), 10775703944845304590u);
   EXPECT_EQ(bits_of_run(Numerics::kInvariant, WeightType::kF16), 7567300240997653412u);
   EXPECT_EQ(bits_of_run(Numerics::kReference, WeightType::kQ4_0), 297262526705385291u);
 }

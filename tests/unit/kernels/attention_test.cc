@@ -18,6 +18,7 @@ namespace {
 struct Case {
   std::uint32_t heads, head_dim, length, block_tokens;
   DType dtype;
+  std::uint32_t tokens = 1;  // the last of them sees `length` positions
 };
 
 class PagedAttention {
@@ -27,7 +28,7 @@ class PagedAttention {
         geometry_{.group = 0, .layers = 2, .kv_heads = 2, .head_dim = c.head_dim, .block_tokens = c.block_tokens, .dtype = c.dtype},
         keys_(test::random_floats(std::size_t{c.length} * c.head_dim, 21, 2.0F)),
         values_(test::random_floats(std::size_t{c.length} * c.head_dim, 22)),
-        query_(test::random_floats(std::size_t{c.heads} * c.head_dim, 23, 2.0F)) {}
+        query_(test::random_floats(std::size_t{c.tokens} * c.heads * c.head_dim, 23, 2.0F)) {}
 
   std::vector<float> run(const Ops& ops, const std::vector<std::uint32_t>& table) const {
     test::EnginePool pool(geometry_, 1 + *std::max_element(table.begin(), table.end()));
@@ -36,18 +37,22 @@ class PagedAttention {
         ops.store_row((value ? values_ : keys_).data() + std::size_t{position} * case_.head_dim, case_.head_dim, case_.dtype,
                       pool.bytes().data() + table[position / case_.block_tokens] * geometry_.block_bytes() +
                           geometry_.row_offset(1, 1, value, position % case_.block_tokens));
-    std::vector<float> out(query_.size()), scores(std::size_t{4} * (case_.length + 8));
-    ops.attention({.query = query_.data(), .out = out.data(), .heads = case_.heads, .head_dim = case_.head_dim, .length = case_.length, .scale = 0.25F,
-                   .pool = pool.bytes().data(), .blocks = table.data(), .block_bytes = geometry_.block_bytes(), .key_offset = geometry_.row_offset(1, 1, false, 0),
-                   .value_offset = geometry_.row_offset(1, 1, true, 0), .block_tokens = case_.block_tokens, .dtype = case_.dtype, .scores = scores.data()});
+    const std::size_t stride = std::size_t{case_.heads} * case_.head_dim;
+    std::vector<float> out(query_.size());
+    std::vector<Line> scratch(attention_scratch(case_.tokens, case_.heads, case_.length, case_.head_dim) / 16 + 1);
+    ops.attention({.query = query_.data(), .query_stride = stride, .out = out.data(), .out_stride = stride, .tokens = case_.tokens, .heads = case_.heads,
+                   .head_dim = case_.head_dim, .length = case_.length + 1 - case_.tokens, .scale = 0.25F, .pool = pool.bytes().data(), .blocks = table.data(),
+                   .block_bytes = geometry_.block_bytes(), .key_offset = geometry_.row_offset(1, 1, false, 0), .value_offset = geometry_.row_offset(1, 1, true, 0),
+                   .block_tokens = case_.block_tokens, .dtype = case_.dtype, .scratch = scratch.front().floats});
     return out;
   }
 
-  double exact(std::uint32_t head, std::uint32_t d) const {
+  // `row`: token x heads + head.
+  double exact(std::uint32_t row, std::uint32_t d) const {
     double sum = 0, total = 0;
-    for (std::uint32_t position = 0; position < case_.length; ++position) {
+    for (std::uint32_t position = 0; position <= case_.length - case_.tokens + row / case_.heads; ++position) {
       double dot = 0;
-      for (std::uint32_t k = 0; k < case_.head_dim; ++k) dot += static_cast<double>(query_[head * case_.head_dim + k]) * keys_[position * case_.head_dim + k];
+      for (std::uint32_t k = 0; k < case_.head_dim; ++k) dot += static_cast<double>(query_[row * case_.head_dim + k]) * keys_[position * case_.head_dim + k];
       const double weight = std::exp(dot * 0.25);
       sum += weight;
       total += weight * values_[position * case_.head_dim + d];
@@ -57,27 +62,41 @@ class PagedAttention {
   std::uint32_t blocks() const { return geometry_.blocks_for(case_.length); }
 
  private:
+  struct alignas(64) Line {
+    float floats[16];
+  };
   Case case_;
   KvGeometry geometry_;
   std::vector<float> keys_, values_, query_;
 };
 
-TEST(Attention, SameBitsFromScalarAvx2AndAnyBlockTable) {
-  if (avx2_ops() == nullptr) GTEST_SKIP() << "this CPU has no AVX2";
+TEST(Attention, SameBitsFromEveryTableAndAnyBlockTable) {
   for (const Case c : {Case{1, 16, 1, 16, DType::kF16}, Case{3, 64, 37, 16, DType::kF16}, Case{5, 32, 70, 4, DType::kBF16}, Case{2, 128, 33, 32, DType::kF32},
-                       Case{8, 48, 129, 1, DType::kF16}}) {
+                       Case{8, 48, 129, 1, DType::kF16}, Case{3, 64, 8, 16, DType::kF16, 8}, Case{3, 64, 100, 16, DType::kF16, 7}, Case{1, 80, 41, 64, DType::kBF16, 5},
+                       Case{4, 64, 19, 2, DType::kF32, 2}, Case{40, 16, 21, 16, DType::kF16, 3}}) {
     const PagedAttention attention(c);
     std::vector<std::uint32_t> table(attention.blocks());
     std::iota(table.begin(), table.end(), 0u);
     const std::vector<float> in_order = attention.run(scalar_ops(), table);
     std::vector<std::uint32_t> scattered = table;
     for (std::uint32_t& block : scattered) block = (block * 5 + 3) % (5 * attention.blocks() + 4);
-    EXPECT_EQ(in_order, attention.run(*avx2_ops(), table));
-    EXPECT_EQ(in_order, attention.run(*avx2_ops(), scattered));
     EXPECT_EQ(in_order, attention.run(scalar_ops(), scattered));
+    for (const Ops* ops : {avx2_ops(), avx512_ops()}) {
+      if (ops == nullptr) continue;
+      EXPECT_EQ(in_order, attention.run(*ops, table)) << ops->name;
+      EXPECT_EQ(in_order, attention.run(*ops, scattered)) << ops->name;
+    }
     const double tolerance = c.dtype == DType::kF32 ? 2e-6 : c.dtype == DType::kF16 ? 5e-3 : 4e-2;
-    for (std::uint32_t head = 0; head < c.heads; ++head)
-      for (std::uint32_t d = 0; d < c.head_dim; ++d) ASSERT_NEAR(in_order[head * c.head_dim + d], attention.exact(head, d), tolerance);
+    for (std::uint32_t row = 0; row < c.tokens * c.heads; ++row)
+      for (std::uint32_t d = 0; d < c.head_dim; ++d) ASSERT_NEAR(in_order[row * c.head_dim + d], attention.exact(row, d), tolerance);
+  }
+}
+
+TEST(Attention, BestTableIsOneOfThisCpu) {
+  const Ops& best = best_ops();
+  EXPECT_TRUE(&best == &scalar_ops() || &best == avx2_ops() || &best == avx512_ops()) << best.name;
+  if (avx2_ops() != nullptr) {
+    EXPECT_NE(&best, &scalar_ops());
   }
 }
 
