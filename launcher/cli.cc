@@ -153,6 +153,7 @@ void add_other_commands(CLI::App& app, Parsed& p) {
   CLI::App* coordinator = add(app, p, "coordinator", "One process of a cluster: the coordinator", "", [&p] { return run_process(p.process); });
   CLI::App* worker = add(app, p, "worker", "One process of a cluster: a worker", "", [&p] { return run_process(p.process); });
   worker->add_option("name", p.process.worker, "Name, such as decode-0")->type_name("NAME")->required();
+  worker->add_option("--weights-file", p.process.weights_file, "Descriptor of the memory file that workers of this machine share")->type_name("FD");
   for (CLI::App* each : {coordinator, worker}) {
     each->group("");  // started by `baton up`; not in the overview
     each->add_option("--topology", p.process.topology, "Topology file")->type_name("TOPOLOGY.yaml")->required();

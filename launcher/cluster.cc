@@ -133,8 +133,12 @@ Result<void> ClusterRun::prepare(bool detached) {
 }
 
 std::optional<int> ClusterRun::start_all() {
-  const std::vector<ProcessSpec> plan = plan_processes(topology_, set_);
-  for (const ProcessSpec& each : plan) {
+  std::vector<ProcessSpec> plan = plan_processes(topology_, set_);
+  for (ProcessSpec& each : plan) {
+    if (each.arguments.front() == "worker" && weights_.descriptor() >= 0) {
+      each.inherit = weights_.descriptor();
+      each.arguments.insert(each.arguments.end(), {"--weights-file", std::to_string(each.inherit)});
+    }
     if (const Result<void> started = supervisor_.start(each); !started) {
       announcer_.err("baton up: " + started.error().message + '\n');
       return kFailed;

@@ -9,6 +9,7 @@
 
 #include "config/topology.h"
 #include "launcher/announcer.h"
+#include "launcher/memory_file.h"
 #include "launcher/signals.h"
 #include "launcher/state_folder.h"
 #include "launcher/supervisor.h"
@@ -49,6 +50,7 @@ class ClusterRun {
   Announcer& announcer_;
   SignalFile signals_;
   std::optional<StateFolder> state_;
+  MemoryFile weights_;  // of the workers of this machine: one copy, filled by the first
   Supervisor supervisor_;
   Time started_{};
 };

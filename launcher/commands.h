@@ -96,6 +96,7 @@ struct ProcessOptions {
   std::vector<std::string> set;
   std::string base_folder;  // what relative paths in the file start from; empty: the file's folder
   std::string worker;       // empty: the coordinator
+  int weights_file = -1;    // a descriptor: the memory file that the workers of this machine keep weights in
 };
 int run_process(const ProcessOptions& options);
 

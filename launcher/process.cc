@@ -29,7 +29,7 @@ int run_process(const ProcessOptions& options) {
   set_log_json(topology.observability.log_json);
   set_log_level(level_of(topology.observability.log_level));
   if (options.worker.empty()) return run_coordinator(topology);
-  if (find_worker(topology, options.worker)) return run_worker(topology, options.worker);
+  if (find_worker(topology, options.worker)) return run_worker(topology, options.worker, options.weights_file);
   std::fprintf(stderr, "baton worker: the topology has no worker named %s; it has", options.worker.c_str());
   for (const WorkerSlot& slot : worker_slots(topology)) std::fprintf(stderr, " %s", slot.name.c_str());
   std::fprintf(stderr, "\n");

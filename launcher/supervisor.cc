@@ -18,7 +18,7 @@ namespace baton {
 namespace {
 
 // Between fork and exec only async-signal-safe calls are allowed: another thread may hold any lock.
-[[noreturn]] void become(const char* executable, char* const* arguments, int input, int log, int failure, pid_t parent) {
+[[noreturn]] void become(const char* executable, char* const* arguments, int input, int log, int failure, int inherit, pid_t parent) {
   setpgid(0, 0);
   sigset_t none;
   sigemptyset(&none);
@@ -26,6 +26,7 @@ namespace {
   ::signal(SIGPIPE, SIG_DFL);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);  // nothing that we inherited ourselves is passed on
+  if (inherit >= 0) fcntl(inherit, F_SETFD, 0);
   if (getppid() == parent && dup2(input, STDIN_FILENO) >= 0 && dup2(log, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0)
     execv(executable, arguments);
   const int why = errno;
@@ -83,7 +84,7 @@ Result<void> Supervisor::spawn(Process& process) {
   if (input >= 0 && log >= 0 && piped) {
     child = fork();
     why = errno;
-    if (child == 0) become(executable_.c_str(), arguments.data(), input, log, failure[1], parent);
+    if (child == 0) become(executable_.c_str(), arguments.data(), input, log, failure[1], process.spec.inherit, parent);
   }
   for (const int file : {input, log, failure[1]})
     if (file >= 0) close(file);

@@ -22,6 +22,7 @@ struct ProcessSpec {
   std::string name;
   std::vector<std::string> arguments;  // without the program itself
   std::string log_path;
+  int inherit = -1;  // a file that the process gets under the same number; borrowed
 };
 
 struct RestartBudget {

@@ -168,7 +168,7 @@ struct WorkerParts {
   Engine& engine() { return cpu ? static_cast<Engine&>(*cpu) : *oracle; }
 };
 
-Result<void> load_engine(const Topology& topology, const PoolSection& pool, WorkerParts& parts) {
+Result<void> load_engine(const Topology& topology, const PoolSection& pool, int weights_file, WorkerParts& parts) {
   if (topology.model.oracle) {
     parts.info = oracle_info(oracle_options(topology));
     return {};
@@ -187,6 +187,7 @@ Result<void> load_engine(const Topology& topology, const PoolSection& pool, Work
   if (topology.kv_cache.dtype == DtypeOption::kFloat16) options.kv_dtype = DType::kF16;
   if (topology.kv_cache.dtype == DtypeOption::kBfloat16) options.kv_dtype = DType::kBF16;
   options.threads = worker_threads(topology, pool, std::max(std::thread::hardware_concurrency(), 1u));
+  if (weights_file >= 0) options.shared_weights = weights_file;
   auto engine = make_cpu_engine(options);
   if (!engine) return tl::unexpected(engine.error());
   parts.cpu = std::move(*engine);
@@ -291,13 +292,13 @@ int run_coordinator(const Topology& topology) {
   return exit.code();
 }
 
-int run_worker(const Topology& topology, const std::string& worker_name) {
+int run_worker(const Topology& topology, const std::string& worker_name, int weights_file) {
   set_logging(topology);
   const auto slot = find_worker(topology, worker_name);
   if (!slot) return failed("worker", {ErrorCode::kInvalidArgument, "the topology has no worker '" + worker_name + "'"});
 
   WorkerParts loading;
-  if (const auto loaded = load_engine(topology, topology.pools[slot->pool], loading); !loaded) return failed("worker", loaded.error());
+  if (const auto loaded = load_engine(topology, topology.pools[slot->pool], weights_file, loading); !loaded) return failed("worker", loaded.error());
 
   std::unique_ptr<Worker> worker;
   LoopExit exit("worker");
