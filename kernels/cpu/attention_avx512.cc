@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AVX-512 version of attention.h. Idea, after FlashAttention (Dao et al. 2022): K and V are walked in pieces of 16 stored rows,
-// each widened to float32 once (4 KiB of scratch at head_dim 64, first-level cache) and met there by every query head of every
-// token of the tile, four queries by four keys in registers. Unlike there the maximum is exact, from scores kept in scratch, so
+// each widened to float32 once (4 KiB of scratch at head_dim 64, first-level cache; straight from the pool where there are four
+// query rows or fewer) and met by every query head of every token of the tile, four queries by four keys in registers. Unlike there the maximum is exact, from scores kept in scratch, so
 // that a weight does not depend on where pieces begin. A dot keeps element d in lane d mod 16; the 16 dots of a four-by-four
 // tile are folded together, halves onto halves as reduce_sum does, in 30 shuffles instead of 16 x 8.
 // Tokens of a tile see different lengths: scores are computed up to the longest, weights past a token's own length are zero.
@@ -15,6 +15,8 @@ namespace baton::cpu::avx512 {
 namespace {
 
 constexpr std::uint32_t kPiece = 16;
+template <DType kType>
+inline constexpr std::size_t kBytes = kType == DType::kF32 ? 4 : 2;
 
 template <DType kType>
 inline __m512 load_stored(const std::byte* from) {
@@ -26,6 +28,9 @@ inline __m512 load_stored(const std::byte* from) {
   if constexpr (kType == DType::kF32) return _mm512_loadu_ps(reinterpret_cast<const float*>(from));
 }
 
+constexpr std::uint32_t kHeadsAtOnce = 32;
+constexpr std::uint32_t kMostRows = kAttentionTokens * kHeadsAtOnce;
+
 // The tile's rows of queries, token by token, and where everything of theirs lies.
 struct Tile {
   const Attention& a;
@@ -34,6 +39,8 @@ struct Tile {
   std::size_t stride;         // floats between the scores of two rows
   float* scores;
   float* piece;               // [kPiece][head_dim]
+  const float* queries[kMostRows];
+  float* outs[kMostRows];
 
   explicit Tile(const Attention& arguments)
       : a(arguments),
@@ -41,11 +48,14 @@ struct Tile {
         last_length(arguments.length + arguments.tokens - 1),
         stride((last_length + 31) / 16 * 16),
         scores(arguments.scratch + std::size_t{kPiece} * arguments.head_dim),
-        piece(arguments.scratch) {}
-  const float* query(std::uint32_t row) const {
-    return a.query + row / a.heads * a.query_stride + std::size_t{row % a.heads} * a.head_dim;
+        piece(arguments.scratch) {
+    for (std::uint32_t token = 0, row = 0; token < a.tokens; ++token)
+      for (std::uint32_t head = 0; head < a.heads; ++head, ++row) {
+        queries[row] = a.query + token * a.query_stride + std::size_t{head} * a.head_dim;
+        outs[row] = a.out + token * a.out_stride + std::size_t{head} * a.head_dim;
+      }
   }
-  float* out(std::uint32_t row) const { return a.out + row / a.heads * a.out_stride + std::size_t{row % a.heads} * a.head_dim; }
+  const std::byte* piece_bytes() const { return reinterpret_cast<const std::byte*>(piece); }
   std::uint32_t length(std::uint32_t row) const { return a.length + row / a.heads; }
 };
 
@@ -73,8 +83,7 @@ inline void for_pieces(const Attention& a, std::uint32_t length, std::size_t off
 
 template <DType kType>
 inline void widen(const Attention& a, const std::byte* stored, std::uint32_t count, float* piece) {
-  constexpr std::size_t kBytes = kType == DType::kF32 ? 4 : 2;
-  for (std::uint32_t i = 0; i < count * a.head_dim; i += 16) _mm512_store_ps(piece + i, load_stored<kType>(stored + i * kBytes));
+  for (std::uint32_t i = 0; i < count * a.head_dim; i += 16) _mm512_store_ps(piece + i, load_stored<kType>(stored + i * kBytes<kType>));
 }
 
 inline __m512 fold_halves(__m512 x, __m512 y) {
@@ -97,15 +106,16 @@ inline __m512 fold(const __m512 (&dots)[4][4]) {
   return fold_last(fold_pairs(keys[0], keys[1]), fold_pairs(keys[2], keys[3]));
 }
 
-// Scores of four queries with the four keys at `keys`.
-inline __m512 score_tile(const float* const (&queries)[4], const float* keys, std::uint32_t head_dim) {
+// Scores of kRows queries with four keys, stored as kType. Inlined, or the sixteen sums travel through memory.
+template <DType kType, int kRows>
+[[gnu::always_inline]] inline __m512 score_tile(const float* const (&queries)[4], const std::byte* const (&keys)[4], std::uint32_t head_dim) {
   __m512 dots[4][4];
   for (int q = 0; q < 4; ++q)
     for (int k = 0; k < 4; ++k) dots[q][k] = _mm512_setzero_ps();
   for (std::uint32_t d = 0; d < head_dim; d += 16) {
     __m512 key[4];
-    for (int k = 0; k < 4; ++k) key[k] = _mm512_load_ps(keys + static_cast<std::size_t>(k) * head_dim + d);
-    for (int q = 0; q < 4; ++q) {
+    for (int k = 0; k < 4; ++k) key[k] = load_stored<kType>(keys[k] + d * kBytes<kType>);
+    for (int q = 0; q < kRows; ++q) {
       const __m512 query = _mm512_loadu_ps(queries[q] + d);
       for (int k = 0; k < 4; ++k) dots[q][k] = _mm512_fmadd_ps(query, key[k], dots[q][k]);
     }
@@ -113,27 +123,43 @@ inline __m512 score_tile(const float* const (&queries)[4], const float* keys, st
   return fold(dots);
 }
 
+// Scores of rows [row, row + kRows) with the `count` keys that begin at `stored`, for positions from `position` on.
+template <DType kType, int kRows>
+inline void score_rows(const Tile& tile, std::uint32_t row, std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+  const std::uint32_t head_dim = tile.a.head_dim;
+  const __m512 scale = _mm512_set1_ps(tile.a.scale);
+  const float* const queries[4] = {tile.queries[row], tile.queries[row + (kRows > 1 ? 1 : 0)], tile.queries[row + (kRows > 2 ? 2 : 0)],
+                                   tile.queries[row + (kRows > 3 ? 3 : 0)]};
+  for (std::uint32_t first = 0; first < count; first += 4) {
+    const std::byte* keys[4];
+    // Keys past the last repeat it; their scores are overwritten by the next piece or lie past the end.
+    for (std::uint32_t k = 0; k < 4; ++k) keys[k] = stored + std::size_t{first + k < count ? first + k : count - 1} * head_dim * kBytes<kType>;
+    const __m512 scores = _mm512_mul_ps(score_tile<kType, kRows>(queries, keys, head_dim), scale);
+    float* to = tile.scores + row * tile.stride + position + first;
+    _mm_storeu_ps(to, _mm512_castps512_ps128(scores));
+    if constexpr (kRows > 1) _mm_storeu_ps(to + tile.stride, _mm512_extractf32x4_ps(scores, 1));
+    if constexpr (kRows > 2) _mm_storeu_ps(to + 2 * tile.stride, _mm512_extractf32x4_ps(scores, 2));
+    if constexpr (kRows > 3) _mm_storeu_ps(to + 3 * tile.stride, _mm512_extractf32x4_ps(scores, 3));
+  }
+}
+
+template <DType kType>
+inline void score_any(const Tile& tile, std::uint32_t row, std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+  switch (tile.rows - row) {
+    case 1: score_rows<kType, 1>(tile, row, position, count, stored); break;
+    case 2: score_rows<kType, 2>(tile, row, position, count, stored); break;
+    case 3: score_rows<kType, 3>(tile, row, position, count, stored); break;
+    default: score_rows<kType, 4>(tile, row, position, count, stored); break;
+  }
+}
+
 template <DType kType>
 void compute_scores(const Tile& tile) {
   const Attention& a = tile.a;
-  const std::size_t row_bytes = std::size_t{a.head_dim} * (kType == DType::kF32 ? 4 : 2);
-  const __m512 scale = _mm512_set1_ps(a.scale);
-  for_pieces(a, tile.last_length, a.key_offset, row_bytes, [&](std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+  for_pieces(a, tile.last_length, a.key_offset, a.head_dim * kBytes<kType>, [&](std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+    if (tile.rows <= 4) return score_any<kType>(tile, 0, position, count, stored);
     widen<kType>(a, stored, count, tile.piece);
-    for (std::uint32_t row = 0; row < tile.rows; row += 4) {
-      const std::uint32_t rows = tile.rows - row < 4 ? tile.rows - row : 4;
-      const float* queries[4];
-      for (std::uint32_t q = 0; q < 4; ++q) queries[q] = tile.query(row + (q < rows ? q : rows - 1));
-      // The last keys of a short piece meet old rows of scratch; what that gives is overwritten or lies past the end.
-      for (std::uint32_t key = 0; key < count; key += 4) {
-        const __m512 scores = _mm512_mul_ps(score_tile(queries, tile.piece + std::size_t{key} * a.head_dim, a.head_dim), scale);
-        float* to = tile.scores + row * tile.stride + position + key;
-        _mm_storeu_ps(to, _mm512_castps512_ps128(scores));
-        if (rows > 1) _mm_storeu_ps(to + tile.stride, _mm512_extractf32x4_ps(scores, 1));
-        if (rows > 2) _mm_storeu_ps(to + 2 * tile.stride, _mm512_extractf32x4_ps(scores, 2));
-        if (rows > 3) _mm_storeu_ps(to + 3 * tile.stride, _mm512_extractf32x4_ps(scores, 3));
-      }
-    }
+    for (std::uint32_t row = 0; row < tile.rows; row += 4) score_any<DType::kF32>(tile, row, position, count, tile.piece_bytes());
   });
 }
 
@@ -158,41 +184,53 @@ inline float weigh(float* x, std::uint32_t length, std::uint32_t last_length) {
   return reduce_sum(sum);
 }
 
-// Adds `count` weighted rows of V, widened in the tile's piece, to 16 x kParts elements of four rows' outputs.
-template <int kParts>
-inline void add_values(const Tile& tile, std::uint32_t row, std::uint32_t rows, std::uint32_t position, std::uint32_t count, std::uint32_t d) {
-  __m512 sums[4][kParts];
-  const float* weights[4];
-  for (std::uint32_t q = 0; q < 4; ++q) {
-    const std::uint32_t from = row + (q < rows ? q : rows - 1);
-    weights[q] = tile.scores + from * tile.stride + position;
+// Adds `count` weighted rows of V, stored as kType, to 16 x kParts elements of kRows rows' outputs.
+template <DType kType, int kRows, int kParts>
+[[gnu::always_inline]] inline void add_part(const Tile& tile, std::uint32_t row, std::uint32_t position, std::uint32_t count, const std::byte* stored, std::uint32_t d) {
+  __m512 sums[kRows][kParts];
+  const float* weights[kRows];
+  for (std::uint32_t q = 0; q < kRows; ++q) {
+    weights[q] = tile.scores + (row + q) * tile.stride + position;
     for (int part = 0; part < kParts; ++part)
-      sums[q][part] = position == 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(tile.out(from) + d + part * 16);
+      sums[q][part] = position == 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(tile.outs[row + q] + d + part * 16);
   }
   for (std::uint32_t i = 0; i < count; ++i) {
+    const std::byte* from = stored + (std::size_t{i} * tile.a.head_dim + d) * kBytes<kType>;
     __m512 value[kParts];
-    for (int part = 0; part < kParts; ++part) value[part] = _mm512_load_ps(tile.piece + std::size_t{i} * tile.a.head_dim + d + part * 16);
-    for (int q = 0; q < 4; ++q) {
+    for (int part = 0; part < kParts; ++part) value[part] = load_stored<kType>(from + part * 16 * kBytes<kType>);
+    for (int q = 0; q < kRows; ++q) {
       const __m512 weight = _mm512_set1_ps(weights[q][i]);
       for (int part = 0; part < kParts; ++part) sums[q][part] = _mm512_fmadd_ps(weight, value[part], sums[q][part]);
     }
   }
-  for (std::uint32_t q = 0; q < rows; ++q)
-    for (int part = 0; part < kParts; ++part) _mm512_storeu_ps(tile.out(row + q) + d + part * 16, sums[q][part]);
+  for (std::uint32_t q = 0; q < kRows; ++q)
+    for (int part = 0; part < kParts; ++part) _mm512_storeu_ps(tile.outs[row + q] + d + part * 16, sums[q][part]);
+}
+
+template <DType kType, int kRows>
+inline void add_rows(const Tile& tile, std::uint32_t row, std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+  std::uint32_t d = 0;
+  for (; d + 64 <= tile.a.head_dim; d += 64) add_part<kType, kRows, 4>(tile, row, position, count, stored, d);
+  for (; d < tile.a.head_dim; d += 16) add_part<kType, kRows, 1>(tile, row, position, count, stored, d);
+}
+
+template <DType kType>
+inline void add_any(const Tile& tile, std::uint32_t row, std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+  switch (tile.rows - row) {
+    case 1: add_rows<kType, 1>(tile, row, position, count, stored); break;
+    case 2: add_rows<kType, 2>(tile, row, position, count, stored); break;
+    case 3: add_rows<kType, 3>(tile, row, position, count, stored); break;
+    default: add_rows<kType, 4>(tile, row, position, count, stored); break;
+  }
 }
 
 template <DType kType>
 void add_weighted_values(const Tile& tile) {
   const Attention& a = tile.a;
-  const std::size_t row_bytes = std::size_t{a.head_dim} * (kType == DType::kF32 ? 4 : 2);
-  for_pieces(a, tile.last_length, a.value_offset, row_bytes, [&](std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+  for_pieces(a, tile.last_length, a.value_offset, a.head_dim * kBytes<kType>, [&](std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+    if (tile.rows <= 4) return add_any<kType>(tile, 0, position, count, stored);
     widen<kType>(a, stored, count, tile.piece);
-    for (std::uint32_t row = 0; row < tile.rows; row += 4) {
-      const std::uint32_t rows = tile.rows - row < 4 ? tile.rows - row : 4;
-      std::uint32_t d = 0;
-      for (; d + 64 <= a.head_dim; d += 64) add_values<4>(tile, row, rows, position, count, d);
-      for (; d < a.head_dim; d += 16) add_values<1>(tile, row, rows, position, count, d);
-    }
+    for (std::uint32_t row = 0; row < tile.rows; row += 4) add_any<DType::kF32>(tile, row, position, count, tile.piece_bytes());
   });
 }
 
@@ -200,23 +238,22 @@ template <DType kType>
 void attention_typed(const Attention& a) {
   const Tile tile(a);
   compute_scores<kType>(tile);
-  float sums[256];
+  float sums[kMostRows];
   for (std::uint32_t row = 0; row < tile.rows; ++row) sums[row] = weigh(tile.scores + row * tile.stride, tile.length(row), tile.last_length);
   add_weighted_values<kType>(tile);
   for (std::uint32_t row = 0; row < tile.rows; ++row) {
     const __m512 sum = _mm512_set1_ps(sums[row]);
     for (std::uint32_t d = 0; d < a.head_dim; d += 16)
-      _mm512_storeu_ps(tile.out(row) + d, _mm512_div_ps(_mm512_loadu_ps(tile.out(row) + d), sum));
+      _mm512_storeu_ps(tile.outs[row] + d, _mm512_div_ps(_mm512_loadu_ps(tile.outs[row] + d), sum));
   }
 }
 
 }  // namespace
 
 void attention(const Attention& arguments) {
-  // At most 32 heads, so 256 query rows, at a time.
   Attention part = arguments;
   for (std::uint32_t head = 0; head < arguments.heads; head += part.heads) {
-    part.heads = arguments.heads - head < 32 ? arguments.heads - head : 32;
+    part.heads = arguments.heads - head < kHeadsAtOnce ? arguments.heads - head : kHeadsAtOnce;
     part.query = arguments.query + std::size_t{head} * arguments.head_dim;
     part.out = arguments.out + std::size_t{head} * arguments.head_dim;
     switch (arguments.dtype) {
