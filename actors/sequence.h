@@ -18,6 +18,7 @@
 
 #include "kernels/block_id.h"
 #include "protocol/messages.h"
+#include "scheduling/batch_plan.h"
 
 namespace baton {
 
@@ -33,6 +34,8 @@ struct OutgoingKv {
   bool last_sent = false;
   bool declined = false;  // decode computes the prompt itself
   bool result_received = false;
+  float first_logprob = 0.0F;           // of the first token, which decode emits again
+  std::vector<TokenLogprob> first_top;
 };
 
 // The decode half's view of it.
@@ -45,6 +48,8 @@ struct IncomingKv {
   std::map<std::uint32_t, KvHandle> handles;        // place -> what was sent
   bool last_received = false;
   TokenId first_token = 0;
+  float first_logprob = 0.0F;
+  std::vector<TokenLogprob> first_top;
   std::uint64_t bytes = 0;
   std::string transport;
 };
@@ -71,5 +76,19 @@ struct Sequence {
     return position < prompt.size() ? prompt[position] : generated[position - prompt.size()];
   }
 };
+
+// What the sampling parameters add to a share whose inputs are filled in: the ids that the draw depends on, and the prompt
+// ids whose log-probabilities are asked for.
+inline void plan_sampling(const Sequence& sequence, SequencePlan& share) {
+  share.sampling = sequence.sampling;
+  share.generated = static_cast<std::uint32_t>(sequence.generated.size());
+  if (share.sample && share.sampling.reads_history()) {
+    share.history = sequence.prompt;
+    share.history.insert(share.history.end(), sequence.generated.begin(), sequence.generated.end());
+  }
+  if (!share.sampling.prompt_logprobs) return;
+  const std::size_t next = std::size_t{share.first_position} + 1;
+  for (std::size_t at = next; at < next + share.tokens.size() && at < sequence.prompt.size(); ++at) share.scored.push_back(sequence.prompt[at]);
+}
 
 }  // namespace baton

@@ -79,6 +79,8 @@ void Worker::on(const KvHandoff& handoff, Outbox& out) {
   if (handoff.last) {
     sequence->incoming.last_received = true;
     sequence->incoming.first_token = handoff.first_token;
+    sequence->incoming.first_logprob = handoff.first_logprob;
+    sequence->incoming.first_top = handoff.first_top;
   }
   watch_incoming(*sequence, out);
   check_incoming(*sequence, out);
@@ -130,7 +132,7 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
   overdue_.cancel(sequence.id);
   out.send(sequence.peer, TransferResult{incoming.transfer, sequence.job, sequence.epoch, true, {}});
   sequence.computed = prompt_tokens;
-  emit(sequence, incoming.first_token, 0.0F);  // again: prefill may die with its own batch undelivered
+  emit(sequence, incoming.first_token, incoming.first_logprob, incoming.first_top);  // again: prefill may die with its own batch undelivered
   sequence.generated = {incoming.first_token};
   sequence.phase = SequencePhase::kRunning;
 }
@@ -203,6 +205,8 @@ void Worker::push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out) {
   if (sequence.phase == SequencePhase::kHandingOver) {
     handoff.last = true;
     handoff.first_token = sequence.generated.front();
+    handoff.first_logprob = outgoing.first_logprob;
+    handoff.first_top = outgoing.first_top;
     outgoing.last_sent = true;
     overdue_.set(sequence.id, out.now() + 2 * options_.transfer_time_limit);
     arm(out);

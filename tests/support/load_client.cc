@@ -176,7 +176,7 @@ std::string oracle_complaint(const OracleOptions& model, const JobRecord& record
   if (done.completion_tokens != record.tokens.size() || done.prompt_tokens != record.submit.prompt_ids.size()) return name + "usage is not what was sent";
   if (done.reason == FinishReason::kCancelled) return record.cancel_sent ? "" : name + "cancelled by nobody";
   if (record.tokens.size() != wanted.size()) return name + std::to_string(record.tokens.size()) + " tokens, not " + std::to_string(wanted.size());
-  const bool stopped = !sampling.ignore_eos && wanted.back() == kOracleStopToken;
+  const bool stopped = sampling.stops_at(wanted.back(), {kOracleStopToken});
   if (done.reason != (stopped ? FinishReason::kStop : FinishReason::kLength)) return name + "another reason to finish";
   return {};
 }
