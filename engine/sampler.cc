@@ -2,6 +2,7 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 #include <utility>
@@ -19,6 +20,7 @@ constexpr std::size_t kPiece = 1024;  // ids whose weights are summed together; 
 
 // Four floats that the compiler keeps in one register on every CPU.
 using Four = float __attribute__((vector_size(16)));
+using Two = double __attribute__((vector_size(16)));
 using FourIntegers = std::int32_t __attribute__((vector_size(16)));
 
 Four load_four(const float* from) {
@@ -80,14 +82,30 @@ bool any_above(const float* sixteen, float threshold) {
 // Uniform in [0, 1), 53 bits.
 double uniform(std::uint64_t key, std::uint64_t position) { return static_cast<double>(random_at(key, position) >> 11) * 0x1p-53; }
 
-// In four lanes, folded in one order.
-double sum_of(std::span<const float> values) {
-  double lanes[4] = {};
+// out = (row - largest) / temperature
+void scale(std::span<const float> row, float largest, float temperature, float* out) {
+  const Four top = {largest, largest, largest, largest};
+  const Four divisor = {temperature, temperature, temperature, temperature};
   std::size_t i = 0;
-  for (; i + 4 <= values.size(); i += 4)
-    for (std::size_t lane = 0; lane < 4; ++lane) lanes[lane] += static_cast<double>(values[i + lane]);
-  for (; i < values.size(); ++i) lanes[0] += static_cast<double>(values[i]);
-  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+  for (; i + 4 <= row.size(); i += 4) {
+    const Four scaled = (load_four(row.data() + i) - top) / divisor;
+    __builtin_memcpy(out + i, &scaled, sizeof scaled);
+  }
+  for (; i < row.size(); ++i) out[i] = (row[i] - largest) / temperature;
+}
+
+// In eight lanes, folded in one order.
+double sum_of(std::span<const float> values) {
+  Two lanes[4] = {};
+  std::size_t i = 0;
+  for (; i + 8 <= values.size(); i += 8)
+    for (std::size_t lane = 0; lane < 4; ++lane) {
+      const float* from = values.data() + i + 2 * lane;
+      lanes[lane] += Two{static_cast<double>(from[0]), static_cast<double>(from[1])};
+    }
+  for (; i < values.size(); ++i) lanes[0][0] += static_cast<double>(values[i]);
+  const Two folded = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+  return folded[0] + folded[1];
 }
 
 tl::unexpected<Error> not_finite() { return fail(ErrorCode::kInternal, "the model's logits are not finite numbers"); }
@@ -184,14 +202,14 @@ std::uint32_t Sampler::draw(std::span<const float> logits, float largest, const 
   if (all) return draw_from_all(weigh_all(logits, largest, params.temperature), chance);
   const std::size_t kept = keep_likeliest(logits, largest, params);
   double total = 0;
-  for (std::size_t i = 0; i < kept; ++i) total += static_cast<double>(weights_[i]);
+  for (std::size_t i = 0; i < kept; ++i) total += static_cast<double>(kept_weights_[i]);
   const double target = chance * total;
   double passed = 0;
   std::uint32_t drawn = kept_[0];
   for (std::size_t i = 0; i < kept; ++i) {
-    if (!(weights_[i] > 0)) continue;
+    if (!(kept_weights_[i] > 0)) continue;
     drawn = kept_[i];
-    passed += static_cast<double>(weights_[i]);
+    passed += static_cast<double>(kept_weights_[i]);
     if (passed > target) break;
   }
   return drawn;
@@ -204,7 +222,7 @@ double Sampler::weigh_all(std::span<const float> logits, float largest, float te
   double total = 0;
   for (std::size_t begin = 0; begin < logits.size(); begin += kPiece) {
     const std::size_t count = std::min(kPiece, logits.size() - begin);
-    for (std::size_t id = begin; id < begin + count; ++id) weights_[id] = (logits[id] - largest) / temperature;
+    scale(logits.subspan(begin, count), largest, temperature, weights_.data() + begin);
     ops_->exponential_sum(weights_.data() + begin, static_cast<std::uint32_t>(count), 0);
     piece_weights_.push_back(sum_of(std::span(weights_).subspan(begin, count)));
     total += piece_weights_.back();
@@ -234,24 +252,43 @@ std::size_t Sampler::keep_likeliest(std::span<const float> logits, float largest
   const bool by_mass = params.top_p < 1;
   double enough = std::numeric_limits<double>::infinity();  // weight at which top-p is reached
   if (by_mass && at_most == vocabulary) enough = static_cast<double>(params.top_p) * weigh_all(logits, largest, params.temperature);
-  // Without top-k the first few hundred mostly suffice; if not, eight times as many are selected.
-  for (std::size_t count = at_most < vocabulary ? at_most : std::min<std::size_t>(256, vocabulary);; count = std::min(count * 8, vocabulary)) {
+  // Without top-k a few hundred mostly suffice. Where the distribution is flatter, its weights tell how many do.
+  for (std::size_t count = at_most < vocabulary ? at_most : std::min<std::size_t>(256, vocabulary);;) {
     select(logits, count);
-    weights_.resize(count);
-    for (std::size_t i = 0; i < count; ++i) weights_[i] = (logits[kept_[i]] - largest) / params.temperature;
-    ops_->exponential_sum(weights_.data(), static_cast<std::uint32_t>(count), 0);
+    kept_weights_.resize(count);
+    for (std::size_t i = 0; i < count; ++i) kept_weights_[i] = (logits[kept_[i]] - largest) / params.temperature;
+    ops_->exponential_sum(kept_weights_.data(), static_cast<std::uint32_t>(count), 0);
     if (by_mass && at_most < vocabulary) {
       double total = 0;
-      for (std::size_t i = 0; i < count; ++i) total += static_cast<double>(weights_[i]);
+      for (std::size_t i = 0; i < count; ++i) total += static_cast<double>(kept_weights_[i]);
       enough = static_cast<double>(params.top_p) * total;
     }
     double mass = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      if (i > 0 && (mass >= enough || (params.min_p > 0 && weights_[i] < params.min_p))) return i;  // the likeliest always stays
-      mass += static_cast<double>(weights_[i]);
+      if (i > 0 && (mass >= enough || (params.min_p > 0 && kept_weights_[i] < params.min_p))) return i;  // the likeliest always stays
+      mass += static_cast<double>(kept_weights_[i]);
     }
     if (count == at_most) return count;
+    count = std::min(vocabulary, std::max(8 * count, by_mass ? count_reaching(enough) : 0));
   }
+}
+
+// How many of the likeliest ids reach that weight together, rounded up to all ids within a factor of two. weights_ are of all ids.
+std::size_t Sampler::count_reaching(double enough) const {
+  std::array<double, 256> mass = {};  // by binary exponent; weights are at most 1
+  std::array<std::size_t, 256> number = {};
+  for (const float weight : weights_) {
+    const std::uint32_t exponent = std::bit_cast<std::uint32_t>(weight) >> 23;
+    mass[exponent] += static_cast<double>(weight);
+    ++number[exponent];
+  }
+  std::size_t count = 0;
+  double reached = 0;
+  for (std::size_t exponent = 256; exponent-- > 0 && reached < enough;) {
+    reached += mass[exponent];
+    count += number[exponent];
+  }
+  return count;
 }
 
 // A pass that looks only at what exceeds the count-th largest so far; those seen are cut back to `count` whenever they double.

@@ -44,8 +44,10 @@ class Sampler {
   void penalise(const SamplingParams& params, const DrawContext& context);
   std::uint32_t draw(std::span<const float> logits, float largest, const SamplingParams& params, std::uint64_t position);
   std::uint32_t draw_from_all(double total, double chance) const;
-  // How many of the likeliest ids remain after top-k, top-p and min-p: kept_[0..that), by falling logit, and their weights_.
+  // How many of the likeliest ids remain after top-k, top-p and min-p: kept_[0..that), by falling logit, with
+  // their kept_weights_.
   std::size_t keep_likeliest(std::span<const float> logits, float largest, const SamplingParams& params);
+  std::size_t count_reaching(double enough) const;
   // Fills kept_ with the `count` likeliest ids, by falling logit, then by id.
   void select(std::span<const float> logits, std::size_t count);
   double weigh_all(std::span<const float> logits, float largest, float temperature);
@@ -53,7 +55,8 @@ class Sampler {
 
   const cpu::Ops* ops_;
   std::vector<float> adjusted_;
-  std::vector<float> weights_;         // e^((logit - largest) / temperature), of all ids or of kept_; the largest has weight 1
+  std::vector<float> weights_;         // e^((logit - largest) / temperature) of all ids; the largest has weight 1
+  std::vector<float> kept_weights_;    // the same of kept_
   std::vector<double> piece_weights_;  // sums of weights_ over pieces of the vocabulary
   std::vector<std::uint64_t> keys_;    // scratch of select(): logit and id as one number that sorts
   std::vector<std::uint32_t> kept_;
