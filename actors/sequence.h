@@ -34,8 +34,6 @@ struct OutgoingKv {
   bool last_sent = false;
   bool declined = false;  // decode computes the prompt itself
   bool result_received = false;
-  float first_logprob = 0.0F;           // of the first token, which decode emits again
-  std::vector<TokenLogprob> first_top;
 };
 
 // The decode half's view of it.
@@ -47,9 +45,7 @@ struct IncomingKv {
   std::map<std::uint32_t, std::uint64_t> landed;    // place -> digest of what landed
   std::map<std::uint32_t, KvHandle> handles;        // place -> what was sent
   bool last_received = false;
-  TokenId first_token = 0;
-  float first_logprob = 0.0F;
-  std::vector<TokenLogprob> first_top;
+  ScoredToken first;
   std::uint64_t bytes = 0;
   std::string transport;
 };
@@ -65,6 +61,7 @@ struct Sequence {
   std::vector<TokenId> prompt;
   SamplingParams sampling;
   std::vector<TokenId> generated;
+  ScoredToken first;           // the first of them, with the log-probabilities that decode emits again
   std::uint32_t computed = 0;  // positions whose K and V are in the blocks
   std::vector<BlockId> blocks;
   bool in_step = false;

@@ -97,7 +97,7 @@ class Worker {
   void maybe_step(Outbox& out);
   void step_done(const StepResult& result, Outbox& out);
   void take_result(Sequence& sequence, const SequenceResult& result, std::uint32_t computed, Outbox& out);
-  void emit(const Sequence& sequence, TokenId token, float logprob, const std::vector<TokenLogprob>& top);
+  void emit(const Sequence& sequence, const ScoredToken& drawn);
   void emit_prompt(const Sequence& sequence, const std::vector<ScoredToken>& scored, Outbox& out);
   void finish(Sequence& sequence, FinishReason reason);
   void fail_job(Sequence& sequence, ErrorCode code, const std::string& message, Outbox& out);

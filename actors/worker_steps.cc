@@ -162,7 +162,9 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
   sequence.computed += computed;
   for (const std::uint64_t digest : result.digests) sequence.outgoing.digests.push_back(digest);
   if (result.sampled) {
-    emit(sequence, result.token, result.logprob, result.top);
+    const ScoredToken drawn{result.token, result.logprob, result.top};
+    if (sequence.generated.empty()) sequence.first = drawn;
+    emit(sequence, drawn);
     sequence.generated.push_back(result.token);
     ++stats_.tokens_generated;
     const bool stop = sequence.sampling.stops_at(result.token, info_.stop_tokens);
@@ -177,8 +179,6 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
     }
     if (sequence.kind == SequenceKind::kPrefillHalf) {
       sequence.phase = SequencePhase::kHandingOver;
-      sequence.outgoing.first_logprob = result.logprob;
-      sequence.outgoing.first_top = result.top;
       pool_.lease(sequence.blocks, sequence.id);
       overdue_.set(sequence.id, out.now() + options_.grant_time_limit);
       arm(out);
@@ -187,8 +187,8 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
   if (sequence.kind == SequenceKind::kPrefillHalf) hand_over(sequence, out);
 }
 
-void Worker::emit(const Sequence& sequence, TokenId token, float logprob, const std::vector<TokenLogprob>& top) {
-  const TokenItem item{sequence.job, sequence.epoch, static_cast<std::uint32_t>(sequence.generated.size()), token, logprob, top};
+void Worker::emit(const Sequence& sequence, const ScoredToken& drawn) {
+  const TokenItem item{sequence.job, sequence.epoch, static_cast<std::uint32_t>(sequence.generated.size()), drawn.token, drawn.logprob, drawn.top};
   batches_.to_edges[sequence.edge].tokens.push_back(item);
   batches_.to_coordinator.tokens.push_back(item);
 }
