@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <set>
 #include <string>
 
@@ -16,7 +17,9 @@ Result<void> refuse(const std::string& message) { return fail(ErrorCode::kInvali
 
 Result<void> within(const char* name, float value, bool ok, const char* range) {
   if (std::isfinite(value) && ok) return {};
-  return refuse(std::string(name) + " is " + std::to_string(value) + "; it must be " + range);
+  char number[32];
+  std::snprintf(number, sizeof number, "%g", static_cast<double>(value));
+  return refuse(std::string(name) + " is " + number + "; it must be " + range);
 }
 
 Result<void> at_most(const char* name, std::size_t value, std::size_t most, const char* what) {
