@@ -124,7 +124,7 @@ class Edge {
   void take_batch(const TokenBatch& batch, Outbox& out);
   bool raise_epoch(Stream& stream, Epoch epoch);
   bool known(const TokenItem& item) const;
-  std::string wrong_with(Stream& stream, const TokenItem& item);
+  std::string note_token(Stream& stream, const TokenItem& item);
   void take_prompt(Stream& stream, const TokenItem& item);
   void advance(JobId job, Outbox& out);
   void send_prompt(Stream& stream, const Request& request, Outbox& out);

@@ -63,7 +63,7 @@ void Edge::take_batch(const TokenBatch& batch, Outbox& out) {
   for (const TokenItem& item : batch.tokens) {
     Stream* stream = stream_of(item.job, item.epoch);
     if (stream == nullptr) continue;
-    const std::string wrong = wrong_with(*stream, item);
+    const std::string wrong = note_token(*stream, item);
     if (wrong.empty()) continue;
     const RequestId id = stream->request;
     cancel_jobs(requests_.at(id), out);
@@ -79,8 +79,8 @@ bool Edge::known(const TokenItem& item) const {
   return inside(item.token) && std::all_of(item.top.begin(), item.top.end(), [&](const TokenLogprob& each) { return inside(each.token); });
 }
 
-// Notes a token. Not empty: it contradicts one that is already known, or cannot be; the stream must end.
-std::string Edge::wrong_with(Stream& stream, const TokenItem& item) {
+// Notes a token for its position. Not empty: why the stream must end, for it contradicts one that is known or cannot be.
+std::string Edge::note_token(Stream& stream, const TokenItem& item) {
   const bool delivered = item.index < stream.delivered.size();
   const bool equal = delivered ? stream.delivered[item.index] == item.token
                                : stream.early.emplace(item.index, item).first->second.token == item.token;

@@ -149,22 +149,28 @@ void Sampler::add_logprobs(std::span<const float> logits, float largest, std::ui
 
 // ---- before the temperature ----------------------------------------------------------------------------------------
 
+float& Sampler::logit_of(TokenId id) {
+  CHECK(id >= 0 && static_cast<std::size_t>(id) < adjusted_.size(), "a sampling parameter names a token outside the vocabulary");
+  return adjusted_[static_cast<std::size_t>(id)];
+}
+
 std::span<const float> Sampler::adjust(std::span<const float> logits, const SamplingParams& params, const DrawContext& context) {
   const bool too_short = context.generated < params.min_tokens;
   if (!params.reads_history() && params.logit_bias().empty() && !too_short) return logits;
+  CHECK(!params.reads_history() || context.generated <= context.history.size(), "a draw without the ids it depends on");
   adjusted_.assign(logits.begin(), logits.end());
   const auto answer = context.history.last(std::min<std::size_t>(context.generated, context.history.size()));
   for (const auto& word : params.bad_words()) {
     const std::size_t before = word.size() - 1;
     if (before <= answer.size() && std::equal(word.begin(), word.end() - 1, answer.end() - static_cast<std::ptrdiff_t>(before)))
-      adjusted_[static_cast<std::size_t>(word.back())] = kForbidden;
+      logit_of(word.back()) = kForbidden;
   }
   if (too_short) {
-    for (const TokenId id : params.stop_token_ids()) adjusted_[static_cast<std::size_t>(id)] = kForbidden;
+    for (const TokenId id : params.stop_token_ids()) logit_of(id) = kForbidden;
     if (!params.ignore_eos)
-      for (const TokenId id : context.eos) adjusted_[static_cast<std::size_t>(id)] = kForbidden;
+      for (const TokenId id : context.eos) logit_of(id) = kForbidden;
   }
-  for (const TokenBias& each : params.logit_bias()) adjusted_[static_cast<std::size_t>(each.token)] += each.bias;
+  for (const TokenBias& each : params.logit_bias()) logit_of(each.token) += each.bias;
   penalise(params, context);
   return adjusted_;
 }
@@ -182,7 +188,7 @@ void Sampler::penalise(const SamplingParams& params, const DrawContext& context)
   const auto apply = [&](TokenId id) {
     std::uint32_t& seen = counts_[static_cast<std::size_t>(id)];
     if (seen == 0) return;  // done with
-    float& logit = adjusted_[static_cast<std::size_t>(id)];
+    float& logit = logit_of(id);
     const std::uint32_t count = std::exchange(seen, 0) & ~kInPrompt;
     logit = logit > 0 ? std::min(logit / params.repetition_penalty, kFloatMax) : logit * params.repetition_penalty;
     if (count == 0) return;

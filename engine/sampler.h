@@ -41,6 +41,7 @@ class Sampler {
  private:
   // The row with everything applied that comes before the temperature; the row itself if nothing does.
   std::span<const float> adjust(std::span<const float> logits, const SamplingParams& params, const DrawContext& context);
+  float& logit_of(TokenId id);  // after adjustment
   void penalise(const SamplingParams& params, const DrawContext& context);
   std::uint32_t draw(std::span<const float> logits, float largest, const SamplingParams& params, std::uint64_t position);
   std::uint32_t draw_from_all(double total, double chance) const;
