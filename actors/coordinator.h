@@ -80,7 +80,7 @@ class Coordinator {
     NodeId prefill;
     NodeId decode;  // equal to prefill: no transfer
     std::map<std::pair<NodeId, Epoch>, std::uint64_t> holders;  // -> tokens it is charged for; gone once released
-    std::map<std::uint32_t, TokenId> emitted;                   // attempts must agree on every position
+    std::map<std::uint32_t, TokenItem> emitted;                 // attempts must agree on every position's token
     JobFinish finish;                                           // from kFinished on
   };
   struct Member {

@@ -23,6 +23,7 @@ Result<void> Coordinator::admissible(const AdmitJob& job) const {
   RETURN_IF_ERROR(validate(job.sampling));
   if (job.prompt.empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
   if (model_.vocab_size == 0) return {};  // no worker yet: the workers check again
+  RETURN_IF_ERROR(validate_ids(job.sampling, model_.vocab_size));
   const std::uint64_t tokens = job.prompt.size() + std::uint64_t{job.sampling.max_tokens};
   if (tokens > model_.max_model_len)
     return fail(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(job.prompt.size()) + " tokens; with max_tokens " +
@@ -160,8 +161,8 @@ void Coordinator::on(const TokenBatch& batch, Outbox& out) {
 void Coordinator::take_token(const TokenItem& item, Outbox& out) {
   const auto it = jobs_.find(item.job);
   if (it == jobs_.end() || it->second.epoch != item.epoch || it->second.phase != Phase::kPlaced) return;
-  const auto [known, fresh] = it->second.emitted.emplace(item.index, item.token);
-  if (fresh || known->second == item.token) return;
+  const auto [known, fresh] = it->second.emitted.emplace(item.index, item);
+  if (fresh || known->second.token == item.token) return;
   withdraw(item.job, it->second, out);
   fail_job(item.job, it->second, ErrorCode::kCorrupt, "two attempts disagree about token " + std::to_string(item.index), out);
   forget_if_released(item.job);
@@ -191,16 +192,18 @@ void Coordinator::watch_delivery(JobId id, Outbox& out) {
 }
 
 // A worker or its link is gone whose last batch the edge may have missed. The coordinator has had the same batch, so it sends
-// the stream itself; the edge drops what it knows. Should a position be missing here too, the job is placed again.
+// the stream itself; the edge drops what it knows. Should a position be missing here too, the job is placed again; likewise
+// one that wants its prompt's log-probabilities, for the coordinator has never seen those.
 void Coordinator::deliver_again(JobId id, Job& job, const std::string& reason, Outbox& out) {
   timers_.cancel({Deadline::kDelivery, id.value});
-  if (job.emitted.size() < job.finish.tokens) {
+  if (job.emitted.size() < job.finish.tokens || job.sampling.prompt_logprobs) {
     retry_or_fail(id, job, reason, out);
     return;
   }
   TokenBatch batch;
-  for (const auto& [index, token] : job.emitted) {
-    batch.tokens.push_back({id, job.epoch, index, token, 0.0F});
+  for (const auto& [index, item] : job.emitted) {
+    batch.tokens.push_back(item);
+    batch.tokens.back().epoch = job.epoch;
     if (batch.tokens.size() == kTokensPerMessage) out.send(job.edge, std::exchange(batch, {}));
   }
   batch.finished.push_back(job.finish);

@@ -2,10 +2,11 @@
 #include "actors/edge.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
+#include "actors/bad_words.h"
 #include "protocol/validate.h"
-#include "runtime/base/check.h"
 
 namespace baton {
 namespace {
@@ -13,8 +14,6 @@ namespace {
 constexpr std::size_t kQuestionsMax = 4096;
 constexpr std::size_t kStrangersMax = 64;
 constexpr std::size_t kStrangerItemsMax = 4096;
-
-std::uint64_t nanoseconds(Duration duration) { return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)); }
 
 bool printable(const std::string& id) {
   return id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7f; });
@@ -67,11 +66,13 @@ void Edge::on(const PeerLeft& left, Outbox& out) {
 
 Result<void> Edge::acceptable(const ClientSubmit& submit) const {
   if (!joined_) return fail(ErrorCode::kUnavailable, "the coordinator has not answered yet: try again in a moment");
-  if (streams_.size() >= options_.streams_max)
-    return fail(ErrorCode::kResourceExhausted, std::to_string(streams_.size()) + " streams are open, the limit of this socket: try later");
+  if (streams_.size() + submit.n > options_.streams_max)
+    return fail(ErrorCode::kResourceExhausted, std::to_string(streams_.size()) + " streams are open and " + std::to_string(submit.n) +
+                                                   " more would be beyond the limit of this socket, " + std::to_string(options_.streams_max) + ": try later");
   if (!printable(submit.id)) return fail(ErrorCode::kInvalidArgument, "an id has at most 128 printable characters and no spaces");
   if (by_id_.contains(submit.id)) return fail(ErrorCode::kAlreadyExists, "a job with id '" + submit.id + "' is running: choose another");
-  return validate(submit.sampling);
+  RETURN_IF_ERROR(validate(submit));
+  return validate_ids(submit.sampling, tokenizer_.vocab_size());
 }
 
 Result<std::vector<TokenId>> Edge::prompt_of(ClientSubmit& submit) const {
@@ -86,7 +87,7 @@ Result<std::vector<TokenId>> Edge::prompt_of(ClientSubmit& submit) const {
     if (id < 0 || static_cast<std::uint32_t>(id) >= tokenizer_.vocab_size())
       return fail(ErrorCode::kInvalidArgument, "prompt token " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(tokenizer_.vocab_size()));
   const std::uint64_t room = prompt.size() < options_.max_model_len ? options_.max_model_len - prompt.size() : 0;
-  if (!submit.max_tokens_given) submit.sampling.max_tokens = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(room, 1, options_.default_max_tokens));
+  if (!submit.max_tokens_given) submit.sampling.max_tokens = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(room, 1, std::max(options_.default_max_tokens, submit.sampling.min_tokens)));
   if (room == 0)
     return fail(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(prompt.size()) + " tokens and leaves no room in the context of " +
                                                  std::to_string(options_.max_model_len) + ": shorten the prompt");
@@ -100,29 +101,52 @@ Result<std::vector<TokenId>> Edge::prompt_of(ClientSubmit& submit) const {
 
 void Edge::on(const ClientSubmit& asked, Outbox& out) {
   ClientSubmit submit = asked;
+  // A limit that nobody gave follows from the prompt, and yields to a minimum that somebody gave.
+  if (!submit.max_tokens_given) submit.sampling.max_tokens = std::max(options_.default_max_tokens, submit.sampling.min_tokens);
   if (const auto ok = acceptable(submit); !ok) return refuse(submit, ok.error(), out);
   auto prompt = prompt_of(submit);
   if (!prompt) return refuse(submit, prompt.error(), out);
-  JobId job{out.random().next()};
-  while (job.value == 0 || streams_.contains(job)) job.value = out.random().next();
-  if (submit.id.empty()) submit.id = "job-" + to_hex(job.value);
-  Stream stream;
-  stream.client = out.sender();
-  stream.tag = submit.tag;
-  stream.id = submit.id;
-  stream.prompt_tokens = static_cast<std::uint32_t>(prompt->size());
-  stream.submitted = out.now();
-  stream.text.emplace(tokenizer_);
-  by_id_[submit.id] = job;
-  by_client_[{stream.client.node, stream.client.incarnation}].insert(job);
-  streams_.emplace(job, std::move(stream));
+  open_request(std::move(submit), std::move(*prompt), out);
+}
+
+void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox& out) {
+  if (!submit.bad_words.empty()) {
+    auto lists = std::make_shared<SamplingLists>(submit.sampling.lists ? *submit.sampling.lists : SamplingLists{});
+    lists->bad_words = bad_word_ids(tokenizer_, submit.bad_words);
+    submit.sampling.lists = std::move(lists);
+  }
+  if (submit.n > 1 && !submit.seed_given) submit.sampling.seed = out.random().next();  // one for all choices
+  submit.sampling.choice = 0;
+  Request request;
+  request.client = out.sender();
+  request.tag = submit.tag;
+  request.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
+  request.sampling = submit.sampling;
+  request.stop = submit.stop;
+  request.include_stop = submit.include_stop;
+  request.summary.kv_bytes_known = true;
+  request.submitted = out.now();
+  const RequestId id = next_request_++;
   AdmitJob admit;
-  admit.job = job;
-  admit.prompt = std::move(*prompt);
+  admit.prompt = std::move(prompt);
   admit.sampling = submit.sampling;
-  admit.seed_given = submit.seed_given;
+  admit.seed_given = submit.seed_given || submit.n > 1;
   admit.time_limit_ns = submit.time_limit_ns;
-  out.send(coordinator_, admit);
+  for (std::uint32_t choice = 0; choice < submit.n; ++choice) {
+    admit.job = JobId{out.random().next()};
+    while (admit.job.value == 0 || streams_.contains(admit.job)) admit.job.value = out.random().next();
+    admit.sampling.choice = choice;
+    if (choice > 0) admit.sampling.prompt_logprobs.reset();  // the prompt is the same for all
+    Stream& stream = streams_.emplace(admit.job, Stream(id, choice, request, tokenizer_)).first->second;
+    if (admit.sampling.prompt_logprobs) stream.prompt_due = request.prompt_tokens - 1;
+    request.jobs.push_back(admit.job);
+    request.open.insert(choice);
+    out.send(coordinator_, admit);
+  }
+  request.id = submit.id.empty() ? "job-" + to_hex(request.jobs.front().value) : submit.id;
+  by_id_[request.id] = id;
+  by_client_[{request.client.node, request.client.incarnation}].insert(id);
+  requests_.emplace(id, std::move(request));
 }
 
 void Edge::refuse(const ClientSubmit& submit, const Error& error, Outbox& out) {
@@ -132,10 +156,7 @@ void Edge::refuse(const ClientSubmit& submit, const Error& error, Outbox& out) {
 void Edge::on(const ClientCancel& cancel, Outbox& out) {
   const auto it = by_id_.find(cancel.id);
   out.send(out.sender(), ClientCancelled{cancel.tag, it != by_id_.end()});
-  if (it == by_id_.end()) return;
-  const JobId job = it->second;
-  cancel_job(job, out);
-  complete(job, FinishReason::kCancelled, out);
+  if (it != by_id_.end()) cancel_request(it->second, out);
 }
 
 void Edge::on(const StatusRequest& request, Outbox& out) {
@@ -180,7 +201,7 @@ void Edge::on(const LinkDown& down, Outbox& out) {
   }
   joined_ = false;
   coordinator_ = {options_.coordinator_node, {}, 0, 0};
-  while (!streams_.empty()) fail_stream(streams_.begin()->first, ErrorCode::kUnavailable, "the coordinator was lost: " + down.reason.substr(0, 512), out);
+  while (!requests_.empty()) fail_request(requests_.begin()->first, ErrorCode::kUnavailable, "the coordinator was lost: " + down.reason.substr(0, 512), out);
   questions_.clear();
   members_.clear();
   say_hello(out);
@@ -190,50 +211,18 @@ void Edge::on(const LinkDown& down, Outbox& out) {
 void Edge::lose_client(NodeId node, Incarnation life, Outbox& out) {
   const auto it = by_client_.find({node, life});
   if (it != by_client_.end()) {
-    const std::set<JobId> jobs = it->second;
-    for (const JobId job : jobs) {
-      cancel_job(job, out);
-      out.send(coordinator_, JobClosed{job});
-      forget(job);
+    const std::set<RequestId> theirs = it->second;
+    for (const RequestId id : theirs) {
+      const Request& request = requests_.at(id);
+      cancel_jobs(request, out);
+      for (const std::uint32_t choice : request.open) close_stream(request.jobs[choice], out);
+      forget(id);
     }
   }
   std::erase_if(questions_, [&](const auto& question) { return question.second.asker.node == node && question.second.asker.incarnation == life; });
 }
 
-// ---- jobs ----------------------------------------------------------------------------------------------------------
-
-void Edge::on(const JobAdmitted& admitted, Outbox& out) {
-  const auto it = streams_.find(admitted.job);
-  if (out.sender() != coordinator_ || it == streams_.end()) return;
-  Stream& stream = it->second;
-  if (std::exchange(stream.admitted, true)) return;
-  out.send(stream.client, ClientAccepted{stream.tag, stream.id, stream.prompt_tokens, admitted.seed});
-  // A quick worker's tokens, or its whole answer, may have come before word of the admission: they waited.
-  ClientTokens waited{stream.tag, {}};
-  deliver(stream, waited, out.now());
-  if (!waited.tokens.empty()) out.send(stream.client, waited);
-  finish_if_complete(admitted.job, out);
-}
-
-// False: what comes under this epoch is no longer wanted.
-bool Edge::raise_epoch(Stream& stream, Epoch epoch) {
-  if (epoch < stream.epoch) return false;
-  if (epoch > stream.epoch) stream.finish.reset();  // of an attempt that is over; its tokens stay, and must come out equal
-  stream.epoch = epoch;
-  return true;
-}
-
-void Edge::on(const JobPlaced& placed, Outbox& out) {
-  const auto it = streams_.find(placed.job);
-  if (out.sender() != coordinator_ || it == streams_.end() || !raise_epoch(it->second, placed.epoch)) return;
-  if (it->second.placed == Time{}) it->second.placed = out.now();
-  it->second.prefill_worker = placed.prefill_worker;
-  it->second.decode_worker = placed.decode_worker;
-}
-
-void Edge::on(const JobFailed& failed, Outbox& out) {
-  if (out.sender() == coordinator_) fail_stream(failed.job, failed.code, failed.message, out);
-}
+// ---- workers -------------------------------------------------------------------------------------------------------
 
 void Edge::on(const TokenBatch& batch, Outbox& out) { hear(out.sender(), batch, out); }
 
@@ -241,105 +230,9 @@ void Edge::on(const TokenBatch& batch, Outbox& out) { hear(out.sender(), batch, 
 void Edge::hear(const ActorRef& sender, const TokenBatch& batch, Outbox& out) {
   const auto member = members_.find(sender.node);
   if (sender == coordinator_ || (member != members_.end() && member->second == sender)) return take_batch(batch, out);
-  if (batch.tokens.size() + batch.finished.size() + batch.released.size() > kStrangerItemsMax) return;
+  if (batch.tokens.size() + batch.finished.size() + batch.released.size() + batch.prompt.size() > kStrangerItemsMax) return;
   if (strangers_.size() >= kStrangersMax) strangers_.pop_front();
   strangers_.emplace_back(sender, batch);
-}
-
-void Edge::take_batch(const TokenBatch& batch, Outbox& out) {
-  std::map<JobId, ClientTokens> fresh;
-  for (const TokenItem& item : batch.tokens) {
-    const auto it = streams_.find(item.job);
-    if (it == streams_.end() || !raise_epoch(it->second, item.epoch)) continue;
-    if (!take(item.job, it->second, item, out)) {
-      fresh.erase(item.job);
-      continue;
-    }
-    ClientTokens& tokens = fresh[item.job];
-    tokens.tag = it->second.tag;
-    deliver(it->second, tokens, out.now());
-  }
-  for (const auto& [job, tokens] : fresh)
-    if (!tokens.tokens.empty()) out.send(streams_.at(job).client, tokens);
-  for (const JobFinish& finish : batch.finished) {
-    const auto it = streams_.find(finish.job);
-    if (it == streams_.end() || !raise_epoch(it->second, finish.epoch)) continue;
-    it->second.finish = finish;
-    finish_if_complete(finish.job, out);
-  }
-  for (const auto& [job, tokens] : fresh) finish_if_complete(job, out);
-}
-
-// Notes a token; false if it contradicts one that is already known, which ends the stream.
-bool Edge::take(JobId job, Stream& stream, const TokenItem& item, Outbox& out) {
-  const bool known_id = item.token >= 0 && static_cast<std::uint32_t>(item.token) < tokenizer_.vocab_size();
-  const bool delivered = item.index < stream.delivered.size();
-  const bool equal = delivered ? stream.delivered[item.index] == item.token
-                               : stream.early.emplace(item.index, item.token).first->second == item.token;
-  if (known_id && equal) return true;
-  cancel_job(job, out);
-  fail_stream(job, ErrorCode::kCorrupt, "two workers disagree about token " + std::to_string(item.index) + "; the stream was stopped there", out);
-  return false;
-}
-
-void Edge::deliver(Stream& stream, ClientTokens& tokens, Time now) {
-  if (!stream.admitted) return;
-  if (stream.delivered.empty() && stream.early.contains(0)) stream.first_token = now;
-  for (auto next = stream.early.begin(); next != stream.early.end() && next->first == stream.delivered.size(); next = stream.early.erase(next)) {
-    stream.delivered.push_back(next->second);
-    tokens.tokens.push_back({next->first, next->second, stream.text->push(next->second)});
-  }
-}
-
-void Edge::finish_if_complete(JobId job, Outbox& out) {
-  const auto it = streams_.find(job);
-  if (it == streams_.end() || !it->second.admitted || !it->second.finish || it->second.delivered.size() < it->second.finish->tokens) return;
-  if (it->second.delivered.size() > it->second.finish->tokens) {
-    fail_stream(job, ErrorCode::kCorrupt, "the stream has more tokens than its worker counts", out);
-    return;
-  }
-  complete(job, it->second.finish->reason, out);
-}
-
-void Edge::complete(JobId job, FinishReason reason, Outbox& out) {
-  Stream& stream = streams_.at(job);
-  ClientDone done;
-  done.tag = stream.tag;
-  done.reason = reason;
-  done.tail = stream.text->flush();
-  done.prompt_tokens = stream.prompt_tokens;
-  done.completion_tokens = static_cast<std::uint32_t>(stream.delivered.size());
-  if (stream.placed != Time{}) done.queue_ns = nanoseconds(stream.placed - stream.submitted);
-  if (!stream.delivered.empty()) done.ttft_ns = nanoseconds(stream.first_token - stream.submitted);
-  done.total_ns = nanoseconds(out.now() - stream.submitted);
-  done.prefill_worker = stream.prefill_worker;
-  done.decode_worker = stream.decode_worker;
-  if (stream.finish) {
-    done.kv_bytes_moved = stream.finish->kv_bytes_moved;
-    done.transport = stream.finish->transport;
-  }
-  out.send(stream.client, done);
-  out.send(coordinator_, JobClosed{job});
-  forget(job);
-}
-
-void Edge::fail_stream(JobId job, ErrorCode code, const std::string& message, Outbox& out) {
-  const auto it = streams_.find(job);
-  if (it == streams_.end()) return;
-  out.send(it->second.client, ClientError{it->second.tag, code, message});
-  out.send(coordinator_, JobClosed{job});
-  forget(job);
-}
-
-void Edge::cancel_job(JobId job, Outbox& out) { out.send(coordinator_, CancelJob{job, streams_.at(job).epoch}); }
-
-void Edge::forget(JobId job) {
-  const auto it = streams_.find(job);
-  by_id_.erase(it->second.id);
-  const auto client = by_client_.find({it->second.client.node, it->second.client.incarnation});
-  client->second.erase(job);
-  if (client->second.empty()) by_client_.erase(client);
-  streams_.erase(it);
 }
 
 }  // namespace baton

@@ -2,9 +2,13 @@
 // Edge: the actor that faces clients. Turns text into ids and ids into text, puts token positions in order (the first comes
 // from the prefill worker, the rest from decode: two connections), drops repeats and insists that they are equal. A token that
 // differs from the one already delivered at its position ends the stream with an error; it is never withdrawn or replaced.
+// Stop strings live here: text that may be the beginning of one is held back until that is decided.
 //
-// Runs on its own loop only. Owns the streams, at most streams_max; borrows the tokenizer (immutable).
-// Cost per token: O(log streams).
+// A submission (Request) has n choices, each a job of the cluster and a Stream here. Its client gets one terminal: when the
+// last choice has ended, or at the first error or cancellation, which ends all of them.
+//
+// Runs on its own loop only. Owns the requests and their streams, at most streams_max; borrows the tokenizer (immutable).
+// Cost per token: O(log streams + stop strings x bytes of its text).
 #pragma once
 
 #include <cstdint>
@@ -18,6 +22,7 @@
 #include <vector>
 
 #include "actors/process_control.h"
+#include "actors/stop_filter.h"
 #include "models/tokenizer.h"
 #include "protocol/codec.h"
 #include "runtime/actor/actor.h"
@@ -62,45 +67,76 @@ class Edge {
   void on(const LinkDown&, Outbox&);
 
   std::size_t streams() const { return streams_.size(); }
+  std::size_t requests() const { return requests_.size(); }
 
  private:
-  struct Stream {
+  using RequestId = std::uint64_t;
+  // One submission; lives as long as one of its choices does.
+  struct Request {
     ActorRef client;
     std::uint64_t tag = 0;
     std::string id;
     std::uint32_t prompt_tokens = 0;
-    bool admitted = false;  // the client has been told; nothing is delivered before
-    Epoch epoch = 0;
-    std::vector<TokenId> delivered;
-    std::map<std::uint32_t, TokenId> early;  // positions beyond the next
-    std::optional<JobFinish> finish;
-    std::optional<StreamDetokenizer> text;
-    std::string prefill_worker;
-    std::string decode_worker;
+    SamplingParams sampling;  // of choice 0
+    std::vector<std::string> stop;
+    bool include_stop = false;
+    std::vector<JobId> jobs;     // by choice
+    std::uint32_t admitted = 0;  // choices the coordinator has taken
+    bool accepted = false;       // it has taken all and the client has been told; nothing is delivered before
+    std::set<std::uint32_t> open;  // choices that have not ended
+    ClientDone summary;            // of the choices that have
     Time submitted{};
     Time placed{};
     Time first_token{};
+  };
+  struct Stream {
+    Stream(RequestId of, std::uint32_t number, const Request& submitted, const Tokenizer& tokenizer)
+        : request(of), choice(number), text(tokenizer), stops(submitted.stop, submitted.include_stop) {}
+
+    RequestId request;
+    std::uint32_t choice;
+    bool admitted = false;
+    Epoch epoch = 0;
+    std::vector<TokenId> delivered;
+    std::map<std::uint32_t, TokenItem> early;  // positions beyond the next
+    std::optional<JobFinish> finish;
+    StreamDetokenizer text;
+    StopFilter stops;
+    std::uint32_t prompt_due = 0;        // prompt positions whose log-probabilities come before any token
+    std::uint32_t prompt_known = 0;      // those that have come, in order
+    std::vector<TokenItem> prompt;       // and are still to be sent
   };
   struct Question {
     ActorRef asker;
     std::uint64_t tag = 0;
   };
 
+  // edge.cc: membership, clients
   void say_hello(Outbox& out);
   Result<std::vector<TokenId>> prompt_of(ClientSubmit& submit) const;
   Result<void> acceptable(const ClientSubmit& submit) const;
   void refuse(const ClientSubmit& submit, const Error& error, Outbox& out);
+  void open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox& out);
   void hear(const ActorRef& sender, const TokenBatch& batch, Outbox& out);
+  void lose_client(NodeId node, Incarnation life, Outbox& out);
+
+  // edge_streams.cc: from token batches to what clients see
   void take_batch(const TokenBatch& batch, Outbox& out);
   bool raise_epoch(Stream& stream, Epoch epoch);
-  bool take(JobId job, Stream& stream, const TokenItem& item, Outbox& out);
-  void deliver(Stream& stream, ClientTokens& tokens, Time now);
-  void finish_if_complete(JobId job, Outbox& out);
-  void complete(JobId job, FinishReason reason, Outbox& out);
-  void fail_stream(JobId job, ErrorCode code, const std::string& message, Outbox& out);
-  void cancel_job(JobId job, Outbox& out);
-  void forget(JobId job);
-  void lose_client(NodeId node, Incarnation life, Outbox& out);
+  bool known(const TokenItem& item) const;
+  std::string note_token(Stream& stream, const TokenItem& item);
+  void take_prompt(Stream& stream, const TokenItem& item);
+  void advance(JobId job, Outbox& out);
+  void send_prompt(Stream& stream, const Request& request, Outbox& out);
+  void deliver(Stream& stream, Request& request, Outbox& out);
+  ClientToken client_token(const TokenItem& item, std::string text) const;
+  void end_choice(JobId job, FinishReason reason, Outbox& out);
+  void finish_request(RequestId id, Outbox& out);
+  void cancel_request(RequestId id, Outbox& out);
+  void fail_request(RequestId id, ErrorCode code, const std::string& message, Outbox& out);
+  void cancel_jobs(const Request& request, Outbox& out);
+  void close_stream(JobId job, Outbox& out);
+  void forget(RequestId id);
 
   const EdgeOptions options_;
   const Tokenizer& tokenizer_;
@@ -108,8 +144,10 @@ class Edge {
   ActorRef coordinator_;
   bool joined_ = false;
   std::map<JobId, Stream> streams_;
-  std::map<std::string, JobId> by_id_;
-  std::map<std::pair<NodeId, Incarnation>, std::set<JobId>> by_client_;
+  std::map<RequestId, Request> requests_;
+  std::map<std::string, RequestId> by_id_;
+  std::map<std::pair<NodeId, Incarnation>, std::set<RequestId>> by_client_;
+  RequestId next_request_ = 1;
   std::map<std::uint64_t, Question> questions_;
   std::uint64_t next_question_ = 1;
   std::map<NodeId, ActorRef> members_;                     // who may bring tokens, besides the coordinator

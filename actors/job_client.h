@@ -17,7 +17,7 @@ namespace baton {
 
 class JobClient {
  public:
-  using Inbox = std::variant<ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancelled, StatusReport, FsckReport, LinkDown>;
+  using Inbox = std::variant<ClientAccepted, ClientTokens, ClientChoiceDone, ClientDone, ClientError, ClientCancelled, StatusReport, FsckReport, LinkDown>;
   using Sink = std::function<void(const Inbox&, Outbox&)>;
 
   JobClient(NodeId edge, std::string edge_address, Sink sink)

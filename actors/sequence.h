@@ -18,6 +18,7 @@
 
 #include "kernels/block_id.h"
 #include "protocol/messages.h"
+#include "scheduling/batch_plan.h"
 
 namespace baton {
 
@@ -44,7 +45,7 @@ struct IncomingKv {
   std::map<std::uint32_t, std::uint64_t> landed;    // place -> digest of what landed
   std::map<std::uint32_t, KvHandle> handles;        // place -> what was sent
   bool last_received = false;
-  TokenId first_token = 0;
+  ScoredToken first;
   std::uint64_t bytes = 0;
   std::string transport;
 };
@@ -60,6 +61,7 @@ struct Sequence {
   std::vector<TokenId> prompt;
   SamplingParams sampling;
   std::vector<TokenId> generated;
+  ScoredToken first;           // the first of them, with the log-probabilities that decode emits again
   std::uint32_t computed = 0;  // positions whose K and V are in the blocks
   std::vector<BlockId> blocks;
   bool in_step = false;
@@ -71,5 +73,19 @@ struct Sequence {
     return position < prompt.size() ? prompt[position] : generated[position - prompt.size()];
   }
 };
+
+// What the sampling parameters add to a share whose inputs are filled in: the ids that the draw depends on, and the prompt
+// ids whose log-probabilities are asked for.
+inline void plan_sampling(const Sequence& sequence, SequencePlan& share) {
+  share.sampling = sequence.sampling;
+  share.generated = static_cast<std::uint32_t>(sequence.generated.size());
+  if (share.sample && share.sampling.reads_history()) {
+    share.history = sequence.prompt;
+    share.history.insert(share.history.end(), sequence.generated.begin(), sequence.generated.end());
+  }
+  if (!share.sampling.prompt_logprobs) return;
+  const std::size_t next = std::size_t{share.first_position} + 1;
+  for (std::size_t at = next; at < next + share.tokens.size() && at < sequence.prompt.size(); ++at) share.scored.push_back(sequence.prompt[at]);
+}
 
 }  // namespace baton

@@ -97,7 +97,8 @@ class Worker {
   void maybe_step(Outbox& out);
   void step_done(const StepResult& result, Outbox& out);
   void take_result(Sequence& sequence, const SequenceResult& result, std::uint32_t computed, Outbox& out);
-  void emit(const Sequence& sequence, TokenId token, float logprob);
+  void emit(const Sequence& sequence, const ScoredToken& drawn);
+  void emit_prompt(const Sequence& sequence, const std::vector<ScoredToken>& scored, Outbox& out);
   void finish(Sequence& sequence, FinishReason reason);
   void fail_job(Sequence& sequence, ErrorCode code, const std::string& message, Outbox& out);
   void end(Sequence& sequence, Outbox& out);
@@ -124,6 +125,7 @@ class Worker {
   static constexpr std::size_t kTombstonesMax = 1u << 16;
   static constexpr std::size_t kEarlyGrantsMax = 1u << 14;
   static constexpr std::size_t kReasonBytesMax = 1024;
+  static constexpr std::size_t kPromptItemsPerMessage = 1024;  // each with up to 20 likeliest tokens
   static constexpr Duration kHelloInterval = std::chrono::seconds(1);
 
   const WorkerOptions options_;

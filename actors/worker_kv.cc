@@ -78,7 +78,7 @@ void Worker::on(const KvHandoff& handoff, Outbox& out) {
     sequence->incoming.handles[handoff.first_block + static_cast<std::uint32_t>(i)] = handoff.handles[i];
   if (handoff.last) {
     sequence->incoming.last_received = true;
-    sequence->incoming.first_token = handoff.first_token;
+    sequence->incoming.first = {handoff.first_token, handoff.first_logprob, handoff.first_top};
   }
   watch_incoming(*sequence, out);
   check_incoming(*sequence, out);
@@ -110,7 +110,7 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
   }
   const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   const std::uint32_t blocks = info_.geometry.blocks_for(prompt_tokens);
-  if (incoming.first_token < 0 || static_cast<std::uint32_t>(incoming.first_token) >= info_.vocab_size) {
+  if (incoming.first.token < 0 || static_cast<std::uint32_t>(incoming.first.token) >= info_.vocab_size) {
     recompute(sequence, "the first token is outside the vocabulary", out);
     return;
   }
@@ -130,8 +130,8 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
   overdue_.cancel(sequence.id);
   out.send(sequence.peer, TransferResult{incoming.transfer, sequence.job, sequence.epoch, true, {}});
   sequence.computed = prompt_tokens;
-  emit(sequence, incoming.first_token, 0.0F);  // again: prefill may die with its own batch undelivered
-  sequence.generated = {incoming.first_token};
+  emit(sequence, incoming.first);  // again: prefill may die with its own batch undelivered
+  sequence.generated = {incoming.first.token};
   sequence.phase = SequencePhase::kRunning;
 }
 
@@ -202,7 +202,9 @@ void Worker::push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out) {
   }
   if (sequence.phase == SequencePhase::kHandingOver) {
     handoff.last = true;
-    handoff.first_token = sequence.generated.front();
+    handoff.first_token = sequence.first.token;
+    handoff.first_logprob = sequence.first.logprob;
+    handoff.first_top = sequence.first.top;
     outgoing.last_sent = true;
     overdue_.set(sequence.id, out.now() + 2 * options_.transfer_time_limit);
     arm(out);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/worker.h"
+#include "protocol/validate.h"
 #include "runtime/base/check.h"
 
 namespace baton {
@@ -64,6 +65,8 @@ void Worker::add(Sequence sequence, Outbox& out) {
   const std::uint64_t tokens = added.prompt.size() + added.sampling.max_tokens;
   if (added.prompt.empty() || added.sampling.max_tokens == 0 || !tokens_known)
     fail_job(added, ErrorCode::kInvalidArgument, "the prompt is empty or has ids outside the vocabulary", out);
+  else if (const auto known = validate_ids(added.sampling, info_.vocab_size); !known)
+    fail_job(added, known.error().code, known.error().message, out);
   else if (tokens > info_.max_model_len || info_.geometry.blocks_for(tokens) > options_.blocks_total)
     fail_job(added, ErrorCode::kInvalidArgument, "prompt and max_tokens need more KV than worker " + options_.name + " has: lower max_tokens, or raise kv_cache.memory", out);
   flush(out);
@@ -120,7 +123,7 @@ void Worker::maybe_step(Outbox& out) {
     share.blocks = sequence.blocks;
     const std::uint32_t end_position = sequence.computed + granted[i];
     share.sample = end_position == sequence.length();
-    share.sampling = sequence.sampling;
+    plan_sampling(sequence, share);
     if (sequence.kind == SequenceKind::kPrefillHalf) {
       share.digest_begin = static_cast<std::uint32_t>(sequence.outgoing.digests.size());
       share.digest_end = share.sample ? info_.geometry.blocks_for(end_position) : end_position / block_tokens;
@@ -155,14 +158,16 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
   }
   const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   if (sequence.computed < prompt_tokens) stats_.prompt_tokens_computed += std::min(computed, prompt_tokens - sequence.computed);
+  if (!result.prompt.empty()) emit_prompt(sequence, result.prompt, out);
   sequence.computed += computed;
   for (const std::uint64_t digest : result.digests) sequence.outgoing.digests.push_back(digest);
   if (result.sampled) {
-    emit(sequence, result.token, result.logprob);
+    const ScoredToken drawn{result.token, result.logprob, result.top};
+    if (sequence.generated.empty()) sequence.first = drawn;
+    emit(sequence, drawn);
     sequence.generated.push_back(result.token);
     ++stats_.tokens_generated;
-    const bool stop = !sequence.sampling.ignore_eos &&
-                      std::find(info_.stop_tokens.begin(), info_.stop_tokens.end(), result.token) != info_.stop_tokens.end();
+    const bool stop = sequence.sampling.stops_at(result.token, info_.stop_tokens);
     if (stop || sequence.generated.size() >= sequence.sampling.max_tokens) {
       finish(sequence, stop ? FinishReason::kStop : FinishReason::kLength);
       end(sequence, out);
@@ -182,10 +187,21 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
   if (sequence.kind == SequenceKind::kPrefillHalf) hand_over(sequence, out);
 }
 
-void Worker::emit(const Sequence& sequence, TokenId token, float logprob) {
-  const TokenItem item{sequence.job, sequence.epoch, static_cast<std::uint32_t>(sequence.generated.size()), token, logprob};
+void Worker::emit(const Sequence& sequence, const ScoredToken& drawn) {
+  const TokenItem item{sequence.job, sequence.epoch, static_cast<std::uint32_t>(sequence.generated.size()), drawn.token, drawn.logprob, drawn.top};
   batches_.to_edges[sequence.edge].tokens.push_back(item);
   batches_.to_coordinator.tokens.push_back(item);
+}
+
+// Of the prompt tokens behind the first position of this step. The edge has them before the first token: same link, same order.
+void Worker::emit_prompt(const Sequence& sequence, const std::vector<ScoredToken>& scored, Outbox& out) {
+  std::vector<TokenItem>& items = batches_.to_edges[sequence.edge].prompt;
+  std::uint32_t position = sequence.computed;
+  for (const ScoredToken& each : scored) {
+    items.push_back({sequence.job, sequence.epoch, ++position, each.token, each.logprob, each.top});
+    if (items.size() < kPromptItemsPerMessage) continue;
+    out.send(sequence.edge, TokenBatch{{}, {}, {}, std::exchange(items, {})});
+  }
 }
 
 void Worker::finish(Sequence& sequence, FinishReason reason) {

@@ -2,7 +2,7 @@
 #include "engine/cpu_engine.h"
 
 #include <algorithm>
-#include <cmath>
+#include <atomic>
 #include <limits>
 #include <utility>
 
@@ -20,11 +20,7 @@ std::uint64_t numerics_fingerprint(Numerics numerics, DType kv_dtype) {
   return mix64(hash, static_cast<std::uint64_t>(kv_dtype));
 }
 
-bool all_finite(std::span<const float> values) {
-  bool finite = true;
-  for (const float value : values) finite &= std::fabs(value) <= std::numeric_limits<float>::max();
-  return finite;
-}
+constexpr std::uint32_t kScoredRows = 32;  // rows whose logits are held at a time for prompt_logprobs
 
 Result<void> check_options(const CpuEngineOptions& options) {
   if (options.block_tokens < 1 || options.block_tokens > 1024)
@@ -97,6 +93,7 @@ StepResult CpuEngine::step(const BatchPlan& plan) {
   const cpu::PagedRows paged{.positions = positions_, .blocks = blocks_, .geometry = info_.geometry, .pool = pool_.data()};
   model_->forward({.tokens = tokens_, .paged = paged});
   sample(plan, model_->logits(logit_rows_), result);
+  score_prompts(plan, result);
   digest(plan, result);
   return result;
 }
@@ -134,16 +131,50 @@ void CpuEngine::sample(const BatchPlan& plan, const cpu::Rows& logits, StepResul
       SequenceResult& out = result.sequences[sampled_[row]];
       const std::span<const float> values(logits.row(row), info_.vocab_size);
       const std::uint64_t position = std::uint64_t{sequence.first_position} + sequence.tokens.size();
-      const auto drawn = all_finite(values) ? samplers_[thread].sample(values, sequence.sampling, position) : std::nullopt;
+      auto drawn = samplers_[thread].sample(values, sequence.sampling, {position, sequence.generated, sequence.history, info_.stop_tokens});
       if (!drawn) {
-        out.error = "the model's logits at position " + std::to_string(position - 1) + " are not finite numbers";
+        out.error = drawn.error().message + ", at position " + std::to_string(position - 1);
         continue;
       }
       out.sampled = true;
       out.token = drawn->token;
       out.logprob = drawn->logprob;
+      out.top = std::move(drawn->top);
     }
   });
+}
+
+// In strips, so that memory does not grow with the prompt: a row of logits is as long as the vocabulary.
+void CpuEngine::score_prompts(const BatchPlan& plan, StepResult& result) {
+  std::uint32_t first_row = 0;
+  std::vector<std::uint32_t> strip;
+  for (std::size_t index = 0; index < plan.sequences.size(); ++index) {
+    const SequencePlan& sequence = plan.sequences[index];
+    SequenceResult& out = result.sequences[index];
+    const auto rows = static_cast<std::uint32_t>(sequence.scored.size());
+    CHECK(rows <= sequence.tokens.size(), "more scored tokens than inputs");
+    out.prompt.resize(rows);
+    for (std::uint32_t from = 0; from < rows && out.error.empty(); from += kScoredRows) {
+      strip.clear();
+      for (std::uint32_t row = from; row < std::min(rows, from + kScoredRows); ++row) strip.push_back(first_row + row);
+      score_strip(sequence, from, model_->logits(strip), out);
+    }
+    first_row += static_cast<std::uint32_t>(sequence.tokens.size());
+  }
+}
+
+void CpuEngine::score_strip(const SequencePlan& sequence, std::uint32_t from, const cpu::Rows& logits, SequenceResult& out) {
+  const auto rows = std::min(kScoredRows, static_cast<std::uint32_t>(sequence.scored.size()) - from);
+  std::atomic<bool> finite = true;
+  threads_.parallel_for(rows, 1, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t thread) {
+    for (std::uint32_t row = begin; row < end; ++row) {
+      const std::span<const float> values(logits.row(row), info_.vocab_size);
+      auto scored = samplers_[thread].score(values, sequence.scored[from + row], sequence.sampling.prompt_logprobs.value_or(0));
+      if (scored) out.prompt[from + row] = std::move(*scored);
+      else finite = false;
+    }
+  });
+  if (!finite) out.error = "the model's logits are not finite numbers in the prompt";
 }
 
 void CpuEngine::digest(const BatchPlan& plan, StepResult& result) {

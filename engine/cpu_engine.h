@@ -55,6 +55,8 @@ class CpuEngine final : public Engine {
   // The plan's tokens as rows, one after the other.
   void gather(const BatchPlan& plan);
   void sample(const BatchPlan& plan, const cpu::Rows& logits, StepResult& result);
+  void score_prompts(const BatchPlan& plan, StepResult& result);
+  void score_strip(const SequencePlan& sequence, std::uint32_t from, const cpu::Rows& logits, SequenceResult& out);
   void digest(const BatchPlan& plan, StepResult& result);
 
   ThreadPool threads_;

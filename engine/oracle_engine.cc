@@ -20,9 +20,14 @@ std::uint64_t row_value(std::uint64_t salt, std::uint32_t position, TokenId toke
 std::uint64_t contribution(std::uint64_t row, std::uint32_t position, std::uint64_t plane) {
   return mix64(row, mix64(plane, position));
 }
-TokenId draw(std::uint64_t sum, const SamplingParams& sampling, std::uint32_t position, std::uint32_t vocab_size) {
-  const std::uint64_t seed = sampling.temperature > 0 ? random_at(sampling.seed, position) : 0;
-  return static_cast<TokenId>(mix64(sum, seed) % vocab_size);
+// `generated`: ids of the answer before the drawn one. While they are fewer than min_tokens, the next id that ends nothing is
+// taken instead of one that does.
+TokenId draw(std::uint64_t sum, const SamplingParams& sampling, std::uint32_t position, std::uint32_t generated, const EngineInfo& info) {
+  const std::uint64_t key = sampling.temperature > 0 ? random_at(sampling.generator_key(), position) : 0;
+  auto token = static_cast<TokenId>(mix64(sum, key) % info.vocab_size);
+  for (std::uint32_t tried = 0; generated < sampling.min_tokens && sampling.stops_at(token, info.stop_tokens) && tried < info.vocab_size; ++tried)
+    token = static_cast<TokenId>((static_cast<std::uint32_t>(token) + 1) % info.vocab_size);
+  return token;
 }
 constexpr std::uint64_t plane_of(std::uint32_t head, std::uint32_t layer, bool value, std::uint32_t element) {
   return (std::uint64_t{head} << 48) | (std::uint64_t{layer} << 33) | (std::uint64_t{value} << 32) | element;
@@ -96,8 +101,15 @@ class OracleEngine final : public Engine {
           sum += contribution(value, position, plane);
         });
       result.sampled = true;
-      result.token = draw(sum, sequence.sampling, length, info_.vocab_size);
+      result.token = draw(sum, sequence.sampling, length, sequence.generated, info_);
+      if (sequence.sampling.logprobs) {
+        const ScoredToken scored = oracle_scores(length, result.token, *sequence.sampling.logprobs, info_.vocab_size);
+        result.logprob = scored.logprob;
+        result.top = scored.top;
+      }
     }
+    for (std::uint32_t i = 0; i < sequence.scored.size(); ++i)
+      result.prompt.push_back(oracle_scores(sequence.first_position + i + 1, sequence.scored[i], sequence.sampling.prompt_logprobs.value_or(0), info_.vocab_size));
     add_digests(sequence, length, result);
     return result;
   }
@@ -131,12 +143,23 @@ EngineInfo oracle_info(const OracleOptions& options) {
   return info;
 }
 
+ScoredToken oracle_scores(std::uint32_t position, TokenId token, std::uint32_t top, std::uint32_t vocab_size) {
+  const auto logprob = [position](TokenId id) { return -static_cast<float>(mix64(position, static_cast<std::uint64_t>(id)) % 4096) / 256.0F; };
+  ScoredToken scored{token, logprob(token), {}};
+  for (std::uint32_t i = 0; i < top; ++i) {
+    const auto other = static_cast<TokenId>((static_cast<std::uint32_t>(token) + i) % vocab_size);
+    scored.top.push_back({other, logprob(other)});
+  }
+  return scored;
+}
+
 std::unique_ptr<Engine> make_oracle_engine(const OracleOptions& options, std::span<std::byte> pool) {
   return std::make_unique<OracleEngine>(options, pool);
 }
 
 std::vector<TokenId> oracle_stream(const OracleOptions& options, std::span<const TokenId> prompt, const SamplingParams& sampling) {
-  const KvGeometry g = oracle_info(options).geometry;
+  const EngineInfo info = oracle_info(options);
+  const KvGeometry& g = info.geometry;
   std::uint64_t sum = 0;
   std::uint32_t length = 0;
   const auto append = [&](TokenId token) {
@@ -149,8 +172,8 @@ std::vector<TokenId> oracle_stream(const OracleOptions& options, std::span<const
   for (const TokenId token : prompt) append(token);
   std::vector<TokenId> stream;
   while (stream.size() < sampling.max_tokens) {
-    stream.push_back(draw(sum, sampling, length, options.vocab_size));
-    if (stream.back() == kOracleStopToken && !sampling.ignore_eos) break;
+    stream.push_back(draw(sum, sampling, length, static_cast<std::uint32_t>(stream.size()), info));
+    if (sampling.stops_at(stream.back(), info.stop_tokens)) break;
     append(stream.back());
   }
   return stream;

@@ -4,6 +4,8 @@
 // block table) over all positions). Any stale, swapped, corrupt, half-copied or foreign block changes a token, and a ten-line
 // recurrence that reads no KV (oracle_stream) tells what every token should have been. So chaos tests of real processes and
 // of the simulator check every token of every stream at a million tokens a second.
+// Of the sampling parameters it honours those that decide where a stream ends (max_tokens, min_tokens, stop_token_ids,
+// ignore_eos), seed and choice where temperature is not 0, and logprobs. It has no logits, so the others change nothing.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +38,11 @@ EngineInfo oracle_info(const OracleOptions& options);
 // Borrows the pool: a whole number of blocks.
 std::unique_ptr<Engine> make_oracle_engine(const OracleOptions& options, std::span<std::byte> pool);
 
-// The independent recurrence: the generated tokens of a job, up to the stop token (included) or max_tokens.
+// What the oracle says where log-probabilities are asked for: not those of any distribution, but other ones at every position
+// and for every token, so that a test sees when they do not survive the way. The `top` tokens are the token and those after it.
+ScoredToken oracle_scores(std::uint32_t position, TokenId token, std::uint32_t top, std::uint32_t vocab_size);
+
+// The independent recurrence: the generated tokens of a job, up to one that ends it (included) or max_tokens.
 std::vector<TokenId> oracle_stream(const OracleOptions& options, std::span<const TokenId> prompt, const SamplingParams& sampling);
 
 }  // namespace baton

@@ -90,11 +90,33 @@ void add_cluster_commands(CLI::App& app, Parsed& p) {
   fsck->add_flag("--json", p.fsck.json, "One JSON object");
 }
 
+void add_penalty_options(CLI::App* submit, SubmitOptions& s) {
+  const auto penalty = [] { return number_within(-2.0, 2.0, "a number from -2 to 2"); };
+  submit->add_option("--repetition-penalty", s.repetition_penalty, "Divide the logits of tokens in prompt or answer by R if positive, else multiply; 1: off")->capture_default_str()->type_name("R")->check(number_within(1e-6, 100.0, "a number above 0, at most 100"));
+  submit->add_option("--presence-penalty", s.presence_penalty, "Lower the logits of tokens in the answer by P")->capture_default_str()->type_name("P")->check(penalty());
+  submit->add_option("--frequency-penalty", s.frequency_penalty, "Lower them by F for each time they are there")->capture_default_str()->type_name("F")->check(penalty());
+  submit->add_option("--logit-bias", s.logit_bias, "Add BIAS, -100 to 100, to the logit of token ID (repeatable)")->type_name("ID=BIAS")->allow_extra_args(false);
+  submit->add_option("--bad-word", s.bad_words, "A text that is not to be generated (repeatable)")->type_name("TEXT")->allow_extra_args(false);
+  submit->add_option("--n", s.n, "Choices: that many answers, each drawn on its own")->capture_default_str()->type_name("N")->check(number_within(1, 128, "a whole number from 1 to 128"));
+  submit->add_option("--logprobs", s.logprobs, "With --json: each token's log-probability, and those of the N likeliest")->type_name("N")->check(number_within(0, 20, "a whole number from 0 to 20"));
+  submit->add_option("--prompt-logprobs", s.prompt_logprobs, "The same of the prompt's tokens")->type_name("N")->check(number_within(0, 20, "a whole number from 0 to 20"));
+}
+
+void add_stop_options(CLI::App* submit, SubmitOptions& s) {
+  submit->add_option("--stop", s.stop, "End the answer before this text (repeatable)")->type_name("TEXT")->allow_extra_args(false);
+  submit->add_option("--stop-token-id", s.stop_token_ids, "End the answer at this token (repeatable)")->type_name("ID")->allow_extra_args(false)->check(whole_number());
+  submit->add_flag("--include-stop", s.include_stop, "Show what ended the answer too");
+  submit->add_option("--min-tokens", s.min_tokens, "Do not end before N tokens")->capture_default_str()->type_name("N")->check(whole_number());
+}
+
 void add_job_commands(CLI::App& app, Parsed& p) {
   CLI::App* submit = add(app, p, "submit", "Submit a job and stream its tokens",
                          "Examples:\n  baton submit \"The capital of France is\" --max-tokens 32\n"
                          "  baton submit --file prompt.txt --temperature 0.8 --top-p 0.95 --seed 7\n"
                          "  echo Hello | baton submit - --json\n"
+                         "  baton submit \"Three fruits:\" --stop 4. --stop $'\\n\\n' --repetition-penalty 1.1\n"
+                         "  baton submit \"A name for a boat:\" --n 3 --temperature 1 --bad-word Boaty\n"
+                         "  baton submit \"2 + 2 =\" --max-tokens 1 --logprobs 5 --json\n"
                          "Ctrl-C cancels the job. The summary goes to standard error, the text alone to standard output.",
                          [&p] { return run_submit(p.submit); });
   SubmitOptions& s = p.submit;
@@ -107,9 +129,11 @@ void add_job_commands(CLI::App& app, Parsed& p) {
   submit->add_option("--min-p", s.min_p, "Keep tokens with at least P times the likeliest one's probability; 0: off")->capture_default_str()->type_name("P")->check(number_within(0.0, 1.0, "a number from 0 to 1"));
   submit->add_option("--seed", s.seed, "Same seed, same tokens; default: drawn at admission")->type_name("S")->check(whole_number());
   submit->add_flag("--ignore-eos", s.ignore_eos, "Go on after an end-of-sequence token");
+  add_penalty_options(submit, s);
+  add_stop_options(submit, s);
   submit->add_option("--id", s.id, "Name of the job; default: made by the cluster")->type_name("ID");
   submit->add_option("--topology", s.cluster, kClusterHelp)->type_name("NAME");
-  submit->add_flag("--json", s.json, "One JSON object per line: accepted, token…, done or error");
+  submit->add_flag("--json", s.json, "One JSON object per line: accepted, token…, done or error; with --n also choice_done");
 
   CLI::App* cancel = add(app, p, "cancel", "Cancel a job", "Example:\n  baton cancel job-42", [&p] { return run_cancel(p.cancel); });
   cancel->add_option("id", p.cancel.id, "Name of the job")->type_name("ID")->required();

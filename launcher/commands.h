@@ -64,6 +64,18 @@ struct SubmitOptions {
   double min_p = 0.0;
   std::optional<std::uint64_t> seed;
   bool ignore_eos = false;
+  double repetition_penalty = 1.0;
+  double presence_penalty = 0.0;
+  double frequency_penalty = 0.0;
+  std::vector<std::string> logit_bias;  // "ID=BIAS"
+  std::uint32_t n = 1;
+  std::uint32_t min_tokens = 0;
+  std::vector<std::string> stop;
+  std::vector<std::int32_t> stop_token_ids;
+  bool include_stop = false;
+  std::vector<std::string> bad_words;
+  std::optional<std::uint32_t> logprobs;
+  std::optional<std::uint32_t> prompt_logprobs;
 };
 int run_submit(const SubmitOptions& options);
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // JobPrinter: shows one job as its events come: text and a summary for people, or one JSON object per line. Called from
-// one thread. Text of a model goes to a terminal with its control characters blanked, so that no answer can drive it.
+// one thread. Text of a model goes to a terminal with its control characters blanked, so that no answer can drive it. Of several
+// choices people see each as a whole, in the order in which they end; one line of JSON says which choice it is of.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -13,11 +16,12 @@ namespace baton {
 
 class JobPrinter {
  public:
-  // The streams are borrowed; answers go to `out`, messages to `messages`.
-  explicit JobPrinter(bool json, std::FILE* out = stdout, std::FILE* messages = stderr);
+  // `job`: what was submitted. The streams are borrowed; answers go to `out`, messages to `messages`.
+  JobPrinter(bool json, const ClientSubmit& job, std::FILE* out = stdout, std::FILE* messages = stderr);
 
   void on(const ClientAccepted& accepted);
   void on(const ClientTokens& tokens);
+  void on(const ClientChoiceDone& done);
   void on(const ClientDone& done);
   void on(const ClientError& error);
 
@@ -27,8 +31,12 @@ class JobPrinter {
  private:
   void print(std::string_view text);
   void print_text(std::string_view text);
+  void print_done_line(const ClientDone& done);
 
   bool json_;
+  bool several_;  // choices
+  bool logprobs_;
+  std::map<std::uint32_t, std::string> texts_;  // of choices that have not ended, for people
   std::FILE* out_;
   std::FILE* messages_;
   bool to_terminal_;

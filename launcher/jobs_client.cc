@@ -127,6 +127,8 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
       on_event(*accepted);
     } else if (const auto* tokens = std::get_if<ClientTokens>(&*answer); tokens != nullptr && tokens->tag == submit.tag) {
       on_event(*tokens);
+    } else if (const auto* choice = std::get_if<ClientChoiceDone>(&*answer); choice != nullptr && choice->tag == submit.tag) {
+      on_event(*choice);
     } else if (const auto* done = std::get_if<ClientDone>(&*answer); done != nullptr && done->tag == submit.tag) {
       on_event(*done);
       return {};

@@ -16,7 +16,7 @@ namespace baton {
 
 class JobsClient {
  public:
-  using Event = std::variant<ClientAccepted, ClientTokens, ClientDone, ClientError>;
+  using Event = std::variant<ClientAccepted, ClientTokens, ClientChoiceDone, ClientDone, ClientError>;
 
   // kUnavailable if nobody answers within the limit.
   static Result<std::unique_ptr<JobsClient>> connect(const std::string& address, Duration time_limit);

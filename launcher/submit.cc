@@ -2,21 +2,27 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <sstream>
+#include <utility>
 #include <variant>
 
 #include "config/units.h"
+#include "config/utf8.h"
 #include "launcher/commands.h"
 #include "launcher/exit_code.h"
 #include "launcher/find_cluster.h"
 #include "launcher/job_printer.h"
+#include "protocol/validate.h"
 
 namespace baton {
 namespace {
@@ -51,27 +57,64 @@ Result<std::string> read_prompt(const SubmitOptions& options) {
   return read_all(std::cin, "standard input");
 }
 
+// "ID=BIAS", as in 1234=-5.5.
+Result<TokenBias> parse_bias(const std::string& text) {
+  TokenBias bias;
+  const char* const end = text.data() + text.size();
+  const auto id = std::from_chars(text.data(), end, bias.token);
+  const bool separated = id.ec == std::errc() && id.ptr != end && *id.ptr == '=';
+  const auto number = separated ? std::from_chars(id.ptr + 1, end, bias.bias) : id;
+  if (!separated || number.ec != std::errc() || number.ptr != end)
+    return fail(ErrorCode::kInvalidArgument, "--logit-bias wants ID=BIAS, as in 1234=-5.5; what is \"" + printable(text) + "\"?");
+  return bias;
+}
+
+Result<SamplingParams> sampling_of(const SubmitOptions& options) {
+  SamplingParams sampling;
+  sampling.temperature = static_cast<float>(options.temperature);
+  sampling.top_p = static_cast<float>(options.top_p);
+  sampling.top_k = options.top_k;
+  sampling.min_p = static_cast<float>(options.min_p);
+  sampling.ignore_eos = options.ignore_eos;
+  sampling.seed = options.seed.value_or(0);
+  sampling.min_tokens = options.min_tokens;
+  sampling.max_tokens = options.max_tokens.value_or(std::max(sampling.max_tokens, options.min_tokens));
+  sampling.repetition_penalty = static_cast<float>(options.repetition_penalty);
+  sampling.presence_penalty = static_cast<float>(options.presence_penalty);
+  sampling.frequency_penalty = static_cast<float>(options.frequency_penalty);
+  sampling.logprobs = options.logprobs;
+  sampling.prompt_logprobs = options.prompt_logprobs;
+  if (options.logit_bias.empty() && options.stop_token_ids.empty()) return sampling;
+  auto lists = std::make_shared<SamplingLists>();
+  for (const std::string& text : options.logit_bias) {
+    const auto bias = parse_bias(text);
+    if (!bias) return tl::unexpected<Error>(bias.error());
+    lists->logit_bias.push_back(*bias);
+  }
+  lists->stop_token_ids = options.stop_token_ids;
+  sampling.lists = std::move(lists);
+  return sampling;
+}
+
+// Checked here with the edge's own rules, so that a wrong value costs no connection and is wrong usage.
 Result<ClientSubmit> make_job(const SubmitOptions& options) {
   auto prompt = read_prompt(options);
   if (!prompt) return tl::unexpected<Error>(prompt.error());
   if (prompt->empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
-  // Written so that "nan", which the command line lets through, fails too.
-  const auto within = [](double value, double min, double max) { return value >= min && value <= max; };
-  if (!within(options.temperature, 0.0, 100.0) || !within(options.top_p, 1e-6, 1.0) || !within(options.min_p, 0.0, 1.0))
-    return fail(ErrorCode::kInvalidArgument, "--temperature must be a number from 0 to 100, --top-p above 0 up to 1, --min-p from 0 to 1");
+  auto sampling = sampling_of(options);
+  if (!sampling) return tl::unexpected<Error>(sampling.error());
   ClientSubmit job;
   job.tag = 1;
   job.id = options.id;
   job.prompt = std::move(*prompt);
-  job.sampling.temperature = static_cast<float>(options.temperature);
-  job.sampling.top_p = static_cast<float>(options.top_p);
-  job.sampling.top_k = options.top_k;
-  job.sampling.min_p = static_cast<float>(options.min_p);
-  job.sampling.ignore_eos = options.ignore_eos;
-  job.sampling.seed = options.seed.value_or(0);
+  job.sampling = std::move(*sampling);
   job.seed_given = options.seed.has_value();
-  job.sampling.max_tokens = options.max_tokens.value_or(job.sampling.max_tokens);
   job.max_tokens_given = options.max_tokens.has_value();
+  job.n = options.n;
+  job.stop = options.stop;
+  job.include_stop = options.include_stop;
+  job.bad_words = options.bad_words;
+  RETURN_IF_ERROR(validate(job));
   return job;
 }
 
@@ -92,7 +135,7 @@ int run_submit(const SubmitOptions& options) {
   sigaction(SIGTERM, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);  // `| head` closes our output: the job is cancelled then, as after Ctrl-C
 
-  JobPrinter printer(options.json);
+  JobPrinter printer(options.json, *job);
   const Result<void> done = cluster->client->submit(
       *job, [&](const JobsClient::Event& event) { std::visit([&](const auto& each) { printer.on(each); }, event); },
       [&] { return interrupt_seen != 0 || printer.output_closed(); });

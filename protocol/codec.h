@@ -70,5 +70,7 @@ Payload encode(const FsckRequest& message);
 Result<void> decode(const Payload& payload, FsckRequest& message);
 Payload encode(const FsckReport& message);
 Result<void> decode(const Payload& payload, FsckReport& message);
+Payload encode(const ClientChoiceDone& message);
+Result<void> decode(const Payload& payload, ClientChoiceDone& message);
 
 }  // namespace baton

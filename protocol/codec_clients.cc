@@ -2,6 +2,7 @@
 // Cap'n Proto <-> plain structs: clients of the jobs socket. See control.capnp for what the messages mean.
 #include "protocol/codec.h"
 #include "protocol/codec_detail.h"
+#include "protocol/codec_sampling.h"
 
 namespace baton {
 namespace wire {
@@ -15,6 +16,10 @@ static void put(ClientSubmit::Builder b, const baton::ClientSubmit& m) {
   b.setSeedGiven(m.seed_given);
   b.setMaxTokensGiven(m.max_tokens_given);
   b.setTimeLimitNs(m.time_limit_ns);
+  b.setN(m.n);
+  if (!m.stop.empty()) put_texts(b.initStop(size_of(m.stop)), m.stop);
+  b.setIncludeStop(m.include_stop);
+  if (!m.bad_words.empty()) put_texts(b.initBadWords(size_of(m.bad_words)), m.bad_words);
 }
 static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   m.tag = r.getTag();
@@ -25,6 +30,10 @@ static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   m.seed_given = r.getSeedGiven();
   m.max_tokens_given = r.getMaxTokensGiven();
   m.time_limit_ns = r.getTimeLimitNs();
+  m.n = std::max(r.getN(), 1u);
+  get_texts(r.getStop(), m.stop, kSlack * kStopStringsMax, "stop");
+  m.include_stop = r.getIncludeStop();
+  get_texts(r.getBadWords(), m.bad_words, kSlack * kBadWordsMax, "bad_words");
 }
 
 static void put(ClientAccepted::Builder b, const baton::ClientAccepted& m) {
@@ -40,24 +49,43 @@ static void get(ClientAccepted::Reader r, baton::ClientAccepted& m) {
   m.seed = r.getSeed();
 }
 
+static void put(ClientLogprob::Builder b, const baton::ClientLogprob& m) {
+  b.setToken(m.token);
+  b.setLogprob(m.logprob);
+  b.setText(data_of(m.text));
+}
+static void get(ClientLogprob::Reader r, baton::ClientLogprob& m) {
+  m.token = r.getToken();
+  m.logprob = r.getLogprob();
+  m.text = string_of(r.getText(), 4096, "text");
+}
+
 static void put(ClientToken::Builder b, const baton::ClientToken& m) {
   b.setIndex(m.index);
   b.setToken(m.token);
   b.setText(data_of(m.text));
+  b.setLogprob(m.logprob);
+  put_top(b, m.top);
 }
 static void get(ClientToken::Reader r, baton::ClientToken& m) {
   m.index = r.getIndex();
   m.token = r.getToken();
   m.text = string_of(r.getText(), 1048576, "text");
+  m.logprob = r.getLogprob();
+  get_list(r.getTop(), m.top, kLogprobsMax, "top");
 }
 
 static void put(ClientTokens::Builder b, const baton::ClientTokens& m) {
   b.setTag(m.tag);
   put_list(b.initTokens(size_of(m.tokens)), m.tokens);
+  b.setChoice(m.choice);
+  if (!m.prompt.empty()) put_list(b.initPrompt(size_of(m.prompt)), m.prompt);
 }
 static void get(ClientTokens::Reader r, baton::ClientTokens& m) {
   m.tag = r.getTag();
   get_list(r.getTokens(), m.tokens, 65536, "tokens");
+  m.choice = r.getChoice();
+  get_list(r.getPrompt(), m.prompt, 65536, "prompt");
 }
 
 static void put(ClientDone::Builder b, const baton::ClientDone& m) {
@@ -73,6 +101,9 @@ static void put(ClientDone::Builder b, const baton::ClientDone& m) {
   b.setDecodeWorker(text_of(m.decode_worker));
   b.setKvBytesMoved(m.kv_bytes_moved);
   b.setTransport(text_of(m.transport));
+  b.setStop(text_of(m.stop));
+  b.setStopToken(m.stop_token);
+  b.setKvBytesKnown(m.kv_bytes_known);
 }
 static void get(ClientDone::Reader r, baton::ClientDone& m) {
   m.tag = r.getTag();
@@ -87,6 +118,9 @@ static void get(ClientDone::Reader r, baton::ClientDone& m) {
   m.decode_worker = string_of(r.getDecodeWorker(), 256, "decode_worker");
   m.kv_bytes_moved = r.getKvBytesMoved();
   m.transport = string_of(r.getTransport(), 64, "transport");
+  m.stop = string_of(r.getStop(), kStopStringBytesMax, "stop");
+  m.stop_token = r.getStopToken();
+  m.kv_bytes_known = r.getKvBytesKnown();
 }
 
 static void put(ClientError::Builder b, const baton::ClientError& m) {
@@ -206,6 +240,25 @@ static void get(FsckReport::Reader r, baton::FsckReport& m) {
   get_list(r.getAccounts(), m.accounts, 65536, "accounts");
 }
 
+static void put(ClientChoiceDone::Builder b, const baton::ClientChoiceDone& m) {
+  b.setTag(m.tag);
+  b.setChoice(m.choice);
+  b.setReason(static_cast<std::uint8_t>(m.reason));
+  b.setTail(data_of(m.tail));
+  b.setCompletionTokens(m.completion_tokens);
+  b.setStop(text_of(m.stop));
+  b.setStopToken(m.stop_token);
+}
+static void get(ClientChoiceDone::Reader r, baton::ClientChoiceDone& m) {
+  m.tag = r.getTag();
+  m.choice = r.getChoice();
+  m.reason = enum_of<baton::FinishReason>(r.getReason(), 4, "reason");
+  m.tail = string_of(r.getTail(), 1048576, "tail");
+  m.completion_tokens = r.getCompletionTokens();
+  m.stop = string_of(r.getStop(), kStopStringBytesMax, "stop");
+  m.stop_token = r.getStopToken();
+}
+
 }  // namespace wire
 
 Payload encode(const ClientSubmit& m) { return wire::encode_as<wire::ClientSubmit>(m, [](auto b, const auto& x) { put(b, x); }); }
@@ -230,5 +283,7 @@ Payload encode(const FsckRequest& m) { return wire::encode_as<wire::FsckRequest>
 Result<void> decode(const Payload& p, FsckRequest& m) { return wire::decode_as<wire::FsckRequest>(p, m, [](auto r, auto& x) { get(r, x); }); }
 Payload encode(const FsckReport& m) { return wire::encode_as<wire::FsckReport>(m, [](auto b, const auto& x) { put(b, x); }); }
 Result<void> decode(const Payload& p, FsckReport& m) { return wire::decode_as<wire::FsckReport>(p, m, [](auto r, auto& x) { get(r, x); }); }
+Payload encode(const ClientChoiceDone& m) { return wire::encode_as<wire::ClientChoiceDone>(m, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const Payload& p, ClientChoiceDone& m) { return wire::decode_as<wire::ClientChoiceDone>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

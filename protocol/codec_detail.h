@@ -159,23 +159,13 @@ inline void get(KvGeometry::Reader r, baton::KvGeometry& m) {
   m.dtype = enum_of<baton::DType>(r.getDtype(), 3, "dtype");
 }
 
-inline void put(SamplingParams::Builder b, const baton::SamplingParams& m) {
-  b.setTemperature(m.temperature);
-  b.setTopK(m.top_k);
-  b.setTopP(m.top_p);
-  b.setMinP(m.min_p);
-  b.setSeed(m.seed);
-  b.setMaxTokens(m.max_tokens);
-  b.setIgnoreEos(m.ignore_eos);
+inline void put(TokenLogprob::Builder b, const baton::TokenLogprob& m) {
+  b.setToken(m.token);
+  b.setLogprob(m.logprob);
 }
-inline void get(SamplingParams::Reader r, baton::SamplingParams& m) {
-  m.temperature = r.getTemperature();
-  m.top_k = r.getTopK();
-  m.top_p = r.getTopP();
-  m.min_p = r.getMinP();
-  m.seed = r.getSeed();
-  m.max_tokens = r.getMaxTokens();
-  m.ignore_eos = r.getIgnoreEos();
+inline void get(TokenLogprob::Reader r, baton::TokenLogprob& m) {
+  m.token = r.getToken();
+  m.logprob = r.getLogprob();
 }
 
 inline void put(Heartbeat::Builder b, const baton::Heartbeat& m) {

@@ -2,6 +2,7 @@
 // Cap'n Proto <-> plain structs: a job inside the cluster. See control.capnp for what the messages mean.
 #include "protocol/codec.h"
 #include "protocol/codec_detail.h"
+#include "protocol/codec_sampling.h"
 
 namespace baton {
 namespace wire {
@@ -105,6 +106,7 @@ static void put(TokenItem::Builder b, const baton::TokenItem& m) {
   b.setIndex(m.index);
   b.setToken(m.token);
   b.setLogprob(m.logprob);
+  put_top(b, m.top);
 }
 static void get(TokenItem::Reader r, baton::TokenItem& m) {
   m.job.value = r.getJob();
@@ -112,6 +114,7 @@ static void get(TokenItem::Reader r, baton::TokenItem& m) {
   m.index = r.getIndex();
   m.token = r.getToken();
   m.logprob = r.getLogprob();
+  get_list(r.getTop(), m.top, kLogprobsMax, "top");
 }
 
 static void put(JobFinish::Builder b, const baton::JobFinish& m) {
@@ -144,11 +147,13 @@ static void put(TokenBatch::Builder b, const baton::TokenBatch& m) {
   put_list(b.initTokens(size_of(m.tokens)), m.tokens);
   put_list(b.initFinished(size_of(m.finished)), m.finished);
   put_list(b.initReleased(size_of(m.released)), m.released);
+  if (!m.prompt.empty()) put_list(b.initPrompt(size_of(m.prompt)), m.prompt);
 }
 static void get(TokenBatch::Reader r, baton::TokenBatch& m) {
   get_list(r.getTokens(), m.tokens, 65536, "tokens");
   get_list(r.getFinished(), m.finished, 65536, "finished");
   get_list(r.getReleased(), m.released, 65536, "released");
+  get_list(r.getPrompt(), m.prompt, 65536, "prompt");
 }
 
 static void put(JobClosed::Builder b, const baton::JobClosed& m) {

@@ -2,6 +2,7 @@
 // Cap'n Proto <-> plain structs: kv. See control.capnp for what the messages mean.
 #include "protocol/codec.h"
 #include "protocol/codec_detail.h"
+#include "protocol/sampling_limits.h"
 
 namespace baton {
 namespace wire {
@@ -50,6 +51,8 @@ static void put(KvHandoff::Builder b, const baton::KvHandoff& m) {
   put_list(b.initHandles(size_of(m.handles)), m.handles);
   b.setLast(m.last);
   b.setFirstToken(m.first_token);
+  b.setFirstLogprob(m.first_logprob);
+  if (!m.first_top.empty()) put_list(b.initFirstTop(size_of(m.first_top)), m.first_top);
 }
 static void get(KvHandoff::Reader r, baton::KvHandoff& m) {
   get(r.getTransfer(), m.transfer);
@@ -59,6 +62,8 @@ static void get(KvHandoff::Reader r, baton::KvHandoff& m) {
   get_list(r.getHandles(), m.handles, 1048576, "handles");
   m.last = r.getLast();
   m.first_token = r.getFirstToken();
+  m.first_logprob = r.getFirstLogprob();
+  get_list(r.getFirstTop(), m.first_top, kLogprobsMax, "first_top");
 }
 
 static void put(TransferResult::Builder b, const baton::TransferResult& m) {

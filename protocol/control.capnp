@@ -8,7 +8,7 @@
 # most once, resent until acknowledged. A new life of a peer starts afresh; frames of an earlier life are dropped (fencing).
 #
 # Versions. The hello carries the range of protocol versions a process speaks; the coordinator picks the highest common one.
-# Fields are only ever added; a field that is absent reads as zero, and zero means "as in the version before".
+# Fields are only ever added; a field that is absent reads as its default (zero unless given), which means "as in the version before".
 #
 # Limits. A message is at most 8 MiB. Each text, list and enumeration has its own bound (codec_*.cc); a message beyond one does not
 # decode, which is a fault of the peer: it is counted and the link is dropped. Pointer traversal is limited to the message's size.
@@ -60,9 +60,15 @@ struct KvGeometry {
   dtype @5 :UInt8;
 }
 
+struct TokenBias {
+  token @0 :Int32;
+  bias @1 :Float32;
+}
+
 struct SamplingParams {
-  # Everything besides prompt and emitted ids that a token depends on. temperature 0 is greedy; top_k 0, top_p 1, min_p 0 are off.
-  # The draw at a position is keyed by (seed, position), so any worker can continue a stream.
+  # Everything besides prompt and emitted ids that a token depends on. temperature 0 is greedy; top_k 0, top_p 1, min_p 0 are off,
+  # so are repetition_penalty 1 and the other penalties at 0. The draw at a position is keyed by (seed, position, choice), so any
+  # worker can continue a stream. logprobs and promptLogprobs: 0 none, else one more than the number of likeliest tokens beside each.
   temperature @0 :Float32;
   topK @1 :UInt32;
   topP @2 :Float32;
@@ -70,6 +76,22 @@ struct SamplingParams {
   seed @4 :UInt64;
   maxTokens @5 :UInt32;
   ignoreEos @6 :Bool;
+  repetitionPenalty @7 :Float32 = 1;
+  presencePenalty @8 :Float32;
+  frequencyPenalty @9 :Float32;
+  minTokens @10 :UInt32;
+  choice @11 :UInt32;
+  logprobs @12 :UInt8;
+  promptLogprobs @13 :UInt8;
+  logitBias @14 :List(TokenBias);
+  stopTokenIds @15 :List(Int32);
+  badWords @16 :List(List(Int32));
+}
+
+struct TokenLogprob {
+  # A natural logarithm of a probability under the model's unmodified distribution.
+  token @0 :Int32;
+  logprob @1 :Float32;
 }
 
 # ---- Membership ------------------------------------------------------------------------------------------
@@ -220,12 +242,14 @@ struct StartDecode {  # kind 22
 }
 
 struct TokenItem {
-  # One generated token: index 0 is the first after the prompt. Never withdrawn; repeated only with equal content.
+  # One generated token: index 0 is the first after the prompt. Never withdrawn; repeated only with equal content. logprob and the
+  # likeliest tokens are 0 and none where the job asked for neither.
   job @0 :UInt64;
   epoch @1 :UInt32;
   index @2 :UInt32;
   token @3 :Int32;
   logprob @4 :Float32;
+  top @5 :List(TokenLogprob);
 }
 
 struct JobFinish {
@@ -246,9 +270,12 @@ struct JobRelease {
 
 struct TokenBatch {  # kind 23
   # Worker -> each edge (its jobs) and the coordinator (all), one per engine step: never one message per token and request.
+  # `prompt`, to edges only, is what sampling.promptLogprobs asks for: index is the position in the prompt, from 1 on in rising
+  # order from whoever computes the prompt, ahead of the first token. Large ones are cut into several messages.
   tokens @0 :List(TokenItem);
   finished @1 :List(JobFinish);
   released @2 :List(JobRelease);
+  prompt @3 :List(TokenItem);
 }
 
 struct JobClosed {  # kind 24
@@ -292,6 +319,8 @@ struct KvHandoff {  # kind 33
   handles @4 :List(KvHandle);
   last @5 :Bool;
   firstToken @6 :Int32;
+  firstLogprob @7 :Float32;
+  firstTop @8 :List(TokenLogprob);
 }
 
 struct TransferResult {  # kind 34
@@ -307,6 +336,8 @@ struct TransferResult {  # kind 34
 
 struct ClientSubmit {  # kind 64
   # Client -> edge. Answered by ClientAccepted then ClientTokens and one ClientDone, or by ClientError, all with the client's tag.
+  # n answers (0 is 1) are n jobs of one seed, choices 0 to n-1; each ends with a ClientChoiceDone, all together with the terminal.
+  # stop: texts that end a choice. badWords: texts that are not generated; the edge makes them sampling.badWords, which is empty here.
   tag @0 :UInt64;
   id @1 :Text;
   prompt @2 :Text;
@@ -315,6 +346,10 @@ struct ClientSubmit {  # kind 64
   seedGiven @5 :Bool;
   maxTokensGiven @6 :Bool;
   timeLimitNs @7 :UInt64;
+  n @8 :UInt32;
+  stop @9 :List(Text);
+  includeStop @10 :Bool;
+  badWords @11 :List(Text);
 }
 
 struct ClientAccepted {  # kind 65
@@ -325,21 +360,34 @@ struct ClientAccepted {  # kind 65
   seed @3 :UInt64;
 }
 
-struct ClientToken {
-  # Text is whole UTF-8 characters; a token that completes none has an empty text.
-  index @0 :UInt32;
-  token @1 :Int32;
+struct ClientLogprob {
+  # One of the likeliest tokens at a position. Text is the token's own bytes, which need not be UTF-8.
+  token @0 :Int32;
+  logprob @1 :Float32;
   text @2 :Data;
 }
 
+struct ClientToken {
+  # Text is whole UTF-8 characters; a token that completes none has an empty text, so has one whose text may yet turn out to
+  # begin a stop string. Of a prompt token, text is its own bytes.
+  index @0 :UInt32;
+  token @1 :Int32;
+  text @2 :Data;
+  logprob @3 :Float32;
+  top @4 :List(ClientLogprob);
+}
+
 struct ClientTokens {  # kind 66
-  # Edge -> client: positions in order, each once.
+  # Edge -> client: positions of one choice in order, each once. `prompt`: positions of the prompt from 1 on, in order, before any token.
   tag @0 :UInt64;
   tokens @1 :List(ClientToken);
+  choice @2 :UInt32;
+  prompt @3 :List(ClientToken);
 }
 
 struct ClientDone {  # kind 67
-  # Edge -> client: terminal.
+  # Edge -> client: terminal. Of one choice: how it ended, see ClientChoiceDone. Of several: the tokens of all, no tail, and reason
+  # length if one was cut short.
   tag @0 :UInt64;
   reason @1 :UInt8;
   tail @2 :Data;
@@ -352,6 +400,9 @@ struct ClientDone {  # kind 67
   decodeWorker @9 :Text;
   kvBytesMoved @10 :UInt64;
   transport @11 :Text;
+  stop @12 :Text;
+  stopToken @13 :Int32 = -1;
+  kvBytesKnown @14 :Bool;
 }
 
 struct ClientError {  # kind 68
@@ -424,4 +475,16 @@ struct FsckReport {  # kind 74
   tag @0 :UInt64;
   complete @1 :Bool;
   accounts @2 :List(FsckAccount);
+}
+
+struct ClientChoiceDone {  # kind 75
+  # Edge -> client, where n is above 1: a choice has ended; nothing more of it follows. tail: text held back until now. stop: the stop
+  # string that ended it; stopToken: the one of stop_token_ids that did, -1 if none. An end-of-sequence id leaves both empty.
+  tag @0 :UInt64;
+  choice @1 :UInt32;
+  reason @2 :UInt8;
+  tail @3 :Data;
+  completionTokens @4 :UInt32;
+  stop @5 :Text;
+  stopToken @6 :Int32 = -1;
 }

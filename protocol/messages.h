@@ -153,7 +153,8 @@ struct TokenItem {
   Epoch epoch = 0;
   std::uint32_t index = 0;  // 0 for the first generated token
   TokenId token = 0;
-  float logprob = 0.0F;
+  float logprob = 0.0F;                // 0 where the job did not ask
+  std::vector<TokenLogprob> top = {};  // the likeliest tokens there, as many as asked for
 };
 struct JobFinish {
   JobId job;
@@ -173,6 +174,7 @@ struct TokenBatch {
   std::vector<TokenItem> tokens;
   std::vector<JobFinish> finished;
   std::vector<JobRelease> released;  // coordinator only: this worker holds nothing of the job any more
+  std::vector<TokenItem> prompt = {};  // edges only: of prompt tokens, `index` being their position (>= 1)
 };
 // Edge -> coordinator: the client has its terminal; whatever the job still is can go.
 struct JobClosed {
@@ -212,6 +214,8 @@ struct KvHandoff {
   std::vector<KvHandle> handles;
   bool last = false;
   TokenId first_token = 0;
+  float first_logprob = 0.0F;
+  std::vector<TokenLogprob> first_top = {};
 };
 // Decode -> prefill: ends the source lease. Not ok: the data will not be used; the blocks may go.
 struct TransferResult {
@@ -235,6 +239,10 @@ struct ClientSubmit {
   bool seed_given = false;
   bool max_tokens_given = true;
   std::uint64_t time_limit_ns = 0;  // 0: the cluster's own
+  std::uint32_t n = 1;              // answers, each a job of its own; 0 is 1
+  std::vector<std::string> stop;    // texts that end an answer
+  bool include_stop = false;        // deliver what ended it too
+  std::vector<std::string> bad_words;  // texts that are not generated; sampling.bad_words() must be empty
 };
 struct ClientAccepted {
   static constexpr std::uint16_t kKind = 65;
@@ -243,15 +251,24 @@ struct ClientAccepted {
   std::uint32_t prompt_tokens = 0;
   std::uint64_t seed = 0;
 };
+struct ClientLogprob {
+  TokenId token = 0;
+  float logprob = 0.0F;
+  std::string text;  // the token's own bytes
+};
 struct ClientToken {
   std::uint32_t index = 0;
   TokenId token = 0;
   std::string text;
+  float logprob = 0.0F;  // 0 where not asked for
+  std::vector<ClientLogprob> top = {};
 };
 struct ClientTokens {
   static constexpr std::uint16_t kKind = 66;
   std::uint64_t tag = 0;
   std::vector<ClientToken> tokens;
+  std::uint32_t choice = 0;
+  std::vector<ClientToken> prompt = {};  // of the prompt, before any token
 };
 struct ClientDone {
   static constexpr std::uint16_t kKind = 67;
@@ -267,6 +284,9 @@ struct ClientDone {
   std::string decode_worker;
   std::uint64_t kv_bytes_moved = 0;
   std::string transport;
+  std::string stop;            // the stop string that ended the job
+  TokenId stop_token = -1;     // the one of stop_token_ids that did
+  bool kv_bytes_known = false; // false: it ended before its workers could say
 };
 struct ClientError {
   static constexpr std::uint16_t kKind = 68;
@@ -330,6 +350,18 @@ struct FsckReport {
   std::uint64_t tag = 0;
   bool complete = false;  // false: some worker has not answered in time
   std::vector<FsckAccount> accounts;
+};
+
+// Edge -> client, with several choices: one has ended.
+struct ClientChoiceDone {
+  static constexpr std::uint16_t kKind = 75;
+  std::uint64_t tag = 0;
+  std::uint32_t choice = 0;
+  FinishReason reason = FinishReason::kNone;
+  std::string tail;
+  std::uint32_t completion_tokens = 0;
+  std::string stop;
+  TokenId stop_token = -1;
 };
 
 }  // namespace baton

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <memory>
 #include <random>
 #include <utility>
 
@@ -147,6 +148,12 @@ std::vector<LoadJob> random_jobs(const OracleOptions& model, std::uint64_t seed,
       submit.seed_given = i % 4 == 1;  // else the cluster draws it and says so
     }
     submit.sampling.ignore_eos = i % 3 == 0;
+    if (i % 5 == 0) submit.sampling.min_tokens = static_cast<std::uint32_t>(random() % (submit.sampling.max_tokens + 1));
+    if (i % 7 == 0) {
+      SamplingLists lists;
+      for (int k = 0; k < 40; ++k) lists.stop_token_ids.push_back(static_cast<TokenId>(random() % model.vocab_size));
+      submit.sampling.lists = std::make_shared<SamplingLists>(std::move(lists));
+    }
     if (cancel_every == 0 || random() % cancel_every != 0) continue;
     if (random() % 2 == 0) jobs[i].cancel_at_tokens = static_cast<std::uint32_t>(random() % tokens_max);
     else jobs[i].cancel_after = std::chrono::microseconds(random() % 40'000);
@@ -176,7 +183,7 @@ std::string oracle_complaint(const OracleOptions& model, const JobRecord& record
   if (done.completion_tokens != record.tokens.size() || done.prompt_tokens != record.submit.prompt_ids.size()) return name + "usage is not what was sent";
   if (done.reason == FinishReason::kCancelled) return record.cancel_sent ? "" : name + "cancelled by nobody";
   if (record.tokens.size() != wanted.size()) return name + std::to_string(record.tokens.size()) + " tokens, not " + std::to_string(wanted.size());
-  const bool stopped = !sampling.ignore_eos && wanted.back() == kOracleStopToken;
+  const bool stopped = sampling.stops_at(wanted.back(), {kOracleStopToken});
   if (done.reason != (stopped ? FinishReason::kStop : FinishReason::kLength)) return name + "another reason to finish";
   return {};
 }

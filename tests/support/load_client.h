@@ -76,7 +76,8 @@ class LoadClient {
 std::vector<JobRecord> run_load(const std::string& address, const std::vector<LoadJob>& jobs, std::size_t clients, Duration limit,
                                 const std::function<void(std::size_t)>& progress = {});
 
-// Jobs that fit the model and a pool of `blocks` blocks: random prompts and lengths, half greedy, half seeded; of each
+// Jobs that fit the model and a pool of `blocks` blocks: random prompts and lengths, half greedy, half seeded, some with
+// minimum lengths or ids that end them; of each
 // `cancel_every`, one is cancelled at a random moment (0: none).
 std::vector<LoadJob> random_jobs(const OracleOptions& model, std::uint64_t seed, std::size_t count, std::uint32_t prompt_max, std::uint32_t tokens_max,
                                  std::uint32_t cancel_every);

@@ -97,7 +97,10 @@ class Scenario {
     SimUsersOptions users;
     users.jobs = options.jobs;
     users.errors_allowed = options.faults;
-    if (!options.faults) return users;
+    if (!options.faults) {
+      users.from = milliseconds(20);  // the edge has joined by then: nothing explains a refusal
+      return users;
+    }
     users.cancel_in = random.chance(1, 4) ? 1 + static_cast<std::uint32_t>(random.below(3)) : 8;
     users.double_in = random.chance(1, 4) ? 4 : 0;
     if (random.chance(1, 2)) users.over = milliseconds(between(random, 1, 20));
@@ -174,6 +177,7 @@ class Scenario {
     if (cluster_.coordinator().jobs() != 0) complain(std::to_string(cluster_.coordinator().jobs()) + " jobs left at the coordinator");
     for (const std::string& problem : cluster_.coordinator().check_integrity()) complain("coordinator: " + problem);
     if (cluster_.edge().streams() != 0) complain(std::to_string(cluster_.edge().streams()) + " streams left at the edge");
+    if (cluster_.edge().requests() != 0) complain(std::to_string(cluster_.edge().requests()) + " requests left at the edge");
     if (cluster_.coordinator().workers() != cluster_.workers().size()) complain("a worker did not come back");
     for (const std::string& name : cluster_.workers()) {
       const Worker* worker = cluster_.worker(name);

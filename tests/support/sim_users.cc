@@ -2,7 +2,11 @@
 #include "tests/support/sim_users.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 #include <variant>
+
+#include "config/utf8.h"
 
 namespace baton {
 
@@ -31,14 +35,37 @@ SimUsers::Job SimUsers::draw_job(std::uint64_t tag) {
   job.submit.sampling.seed = random_.next();
   job.submit.seed_given = true;
   job.submit.sampling.ignore_eos = random_.chance(1, 4);
-  job.expected = oracle_stream(model_, job.submit.prompt_ids, job.submit.sampling);
+  draw_extras(job.submit);
+  for (std::uint32_t choice = 0; choice < job.submit.n; ++choice) job.choices.push_back({expected_answer(model_, job.submit, choice), {}, {}, false});
   return job;
+}
+
+// Now and then what a plain job does without.
+void SimUsers::draw_extras(ClientSubmit& submit) {
+  SamplingParams& sampling = submit.sampling;
+  if (random_.chance(1, 6)) submit.n = static_cast<std::uint32_t>(2 + random_.below(3));
+  if (random_.chance(1, 4)) sampling.min_tokens = static_cast<std::uint32_t>(random_.below(sampling.max_tokens + 1));
+  if (random_.chance(1, 5)) sampling.logprobs = static_cast<std::uint32_t>(random_.below(4));
+  if (random_.chance(1, 8)) sampling.prompt_logprobs = static_cast<std::uint32_t>(random_.below(3));
+  submit.include_stop = random_.chance(1, 2);
+  if (random_.chance(1, 5)) {
+    auto lists = std::make_shared<SamplingLists>();
+    for (TokenId id = 0; id < 100; ++id) lists->stop_token_ids.push_back(static_cast<TokenId>(random_.below(kOracleVocabulary)));
+    sampling.lists = std::move(lists);
+  }
+  if (!random_.chance(1, 4)) return;
+  // Mostly a piece of what comes; most of the model's tokens look like "<123>".
+  const std::string text = expected_answer(model_, submit, 0).text;
+  for (const std::uint64_t wanted : {1 + random_.below(3), 3 + random_.below(8)}) {
+    const std::string piece = text.substr(random_.below(text.size() + 1), wanted);
+    if (!piece.empty() && find_invalid_utf8(piece) == std::string::npos) submit.stop.push_back(piece);
+  }
 }
 
 void SimUsers::start(JobClient& client, Outbox&, SimNodeContext& context) {
   for (auto& [tag, job] : jobs_) {
     if (job.ended) continue;
-    const Duration when{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options_.over.count())))};
+    const Duration when = options_.from + Duration{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options_.over.count())))};
     const bool cancelled = options_.cancel_in != 0 && random_.chance(1, options_.cancel_in);
     const Duration until_cancel{static_cast<std::int64_t>(random_.below(40'000'000))};
     Job* mine = &job;
@@ -61,7 +88,8 @@ void SimUsers::die() {
   cluster_.world().kill(kNode);
   for (auto& [tag, job] : jobs_) {
     if (job.ended) continue;
-    job.got.clear();
+    for (Choice& choice : job.choices) choice = {choice.expected, {}, {}, false};
+    job.prompt_known = 0;
     job.accepted = false;
     job.shares_id = true;  // the edge may not know yet that the earlier life is gone
   }
@@ -77,6 +105,8 @@ void SimUsers::take(const JobClient::Inbox& answer) {
     }
   } else if (const auto* tokens = std::get_if<ClientTokens>(&answer)) {
     take_tokens(*tokens);
+  } else if (const auto* ended = std::get_if<ClientChoiceDone>(&answer)) {
+    take_choice_done(*ended);
   } else if (const auto* done = std::get_if<ClientDone>(&answer)) {
     take_done(*done);
   } else if (const auto* error = std::get_if<ClientError>(&answer)) {
@@ -102,12 +132,54 @@ void SimUsers::take_tokens(const ClientTokens& tokens) {
   Job* job = live(tokens.tag);
   if (job == nullptr) return;
   if (!job->accepted) complain(tokens.tag, "tokens before the acceptance");
+  if (tokens.choice >= job->choices.size()) return complain(tokens.tag, "a choice that was not asked for");
+  Choice& choice = job->choices[tokens.choice];
+  if (choice.ended) complain(tokens.tag, "tokens after the end of their choice");
+  for (const ClientToken& token : tokens.prompt) take_prompt(tokens.tag, *job, choice, token);
+  const std::vector<TokenId>& expected = choice.expected.tokens;
+  const auto prompt_tokens = static_cast<std::uint32_t>(job->submit.prompt_ids.size());
   for (const ClientToken& token : tokens.tokens) {
-    if (token.index != job->got.size()) complain(tokens.tag, "position " + std::to_string(token.index) + " after " + std::to_string(job->got.size()) + " tokens");
-    else if (token.index >= job->expected.size() || job->expected[token.index] != token.token) complain(tokens.tag, "wrong token at " + std::to_string(token.index));
-    job->got.push_back(token.token);
+    if (token.index != choice.got.size()) complain(tokens.tag, "position " + std::to_string(token.index) + " after " + std::to_string(choice.got.size()) + " tokens");
+    else if (token.index >= expected.size() || expected[token.index] != token.token) complain(tokens.tag, "wrong token at " + std::to_string(token.index));
+    const std::string wrong = wrong_logprobs(model_, token, prompt_tokens + token.index, job->submit.sampling.logprobs);
+    if (!wrong.empty()) complain(tokens.tag, wrong);
+    choice.got.push_back(token.token);
+    choice.text += token.text;
+    if (!choice.expected.text.starts_with(choice.text)) complain(tokens.tag, "text that is not of the answer: " + choice.text);
     ++tokens_;
   }
+}
+
+void SimUsers::take_prompt(std::uint64_t tag, Job& job, const Choice& choice, const ClientToken& token) {
+  const auto& asked = job.submit.sampling.prompt_logprobs;
+  if (!asked) return complain(tag, "log-probabilities of a prompt that nobody asked for");
+  if (token.index != ++job.prompt_known || token.index >= job.submit.prompt_ids.size() || job.submit.prompt_ids[token.index] != token.token)
+    return complain(tag, "wrong prompt token at " + std::to_string(token.index));
+  if (!choice.got.empty()) complain(tag, "log-probabilities of the prompt after a token");
+  const std::string wrong = wrong_logprobs(model_, token, token.index, asked);
+  if (!wrong.empty()) complain(tag, "in the prompt " + wrong);
+}
+
+void SimUsers::end_choice(std::uint64_t tag, Job& job, Choice& choice, const ClientChoiceDone& end) {
+  if (std::exchange(choice.ended, true)) complain(tag, "a choice that ended twice");
+  if (end.completion_tokens != choice.got.size()) complain(tag, "usage counts " + std::to_string(end.completion_tokens) + " of " + std::to_string(choice.got.size()) + " tokens");
+  if (end.reason == FinishReason::kCancelled) {
+    if (!job.cancel_sent) complain(tag, "cancelled by nobody");
+    return;
+  }
+  const ExpectedAnswer& expected = choice.expected;
+  if (choice.got != expected.tokens) complain(tag, "finished after " + std::to_string(choice.got.size()) + " of " + std::to_string(expected.tokens.size()) + " tokens");
+  if (choice.text + end.tail != expected.text) complain(tag, "the text is '" + choice.text + end.tail + "', not '" + expected.text + "'");
+  if (end.reason != expected.reason) complain(tag, "wrong finish reason");
+  if (end.stop != expected.stop || end.stop_token != expected.stop_token) complain(tag, "ended by '" + end.stop + "', not by '" + expected.stop + "'");
+  if (end.choice == 0 && job.submit.sampling.prompt_logprobs && job.prompt_known + 1 != job.submit.prompt_ids.size()) complain(tag, "log-probabilities of the prompt are missing");
+}
+
+void SimUsers::take_choice_done(const ClientChoiceDone& done) {
+  Job* job = live(done.tag);
+  if (job == nullptr) return;
+  if (job->choices.size() < 2 || done.choice >= job->choices.size()) return complain(done.tag, "the end of a choice that was not asked for");
+  end_choice(done.tag, *job, job->choices[done.choice], done);
 }
 
 void SimUsers::take_done(const ClientDone& done) {
@@ -115,20 +187,23 @@ void SimUsers::take_done(const ClientDone& done) {
   if (job == nullptr) return;
   job->ended = true;
   ++ended_;
-  if (done.completion_tokens != job->got.size()) complain(done.tag, "usage counts " + std::to_string(done.completion_tokens) + " of " + std::to_string(job->got.size()) + " tokens");
+  std::size_t got = 0;
+  for (const Choice& choice : job->choices) got += choice.got.size();
+  if (job->choices.size() == 1)
+    end_choice(done.tag, *job, job->choices[0], {done.tag, 0, done.reason, done.tail, done.completion_tokens, done.stop, done.stop_token});
+  else if (done.completion_tokens != got) complain(done.tag, "usage counts " + std::to_string(done.completion_tokens) + " of " + std::to_string(got) + " tokens");
+  for (const Choice& choice : job->choices)
+    if (!choice.ended) complain(done.tag, "the end before that of every choice");
   if (done.reason == FinishReason::kCancelled) {
     ++cancelled_;
-    if (!job->cancel_sent) complain(done.tag, "cancelled by nobody");
     return;
   }
   ++finished_;
   if (done.kv_bytes_moved > 0) ++transferred_;
-  if (job->got != job->expected) complain(done.tag, "finished after " + std::to_string(job->got.size()) + " of " + std::to_string(job->expected.size()) + " tokens");
   const KvGeometry geometry = oracle_info(model_).geometry;
   const std::uint64_t whole = geometry.blocks_for(job->submit.prompt_ids.size()) * geometry.block_bytes();
-  if (done.kv_bytes_moved != 0 && done.kv_bytes_moved != whole) complain(done.tag, "moved " + std::to_string(done.kv_bytes_moved) + " bytes of KV, not " + std::to_string(whole));
-  const bool stopped = !job->submit.sampling.ignore_eos && !job->expected.empty() && job->expected.back() == kOracleStopToken;
-  if (done.reason != (stopped ? FinishReason::kStop : FinishReason::kLength)) complain(done.tag, "wrong finish reason");
+  if (done.kv_bytes_moved % whole != 0 || done.kv_bytes_moved > whole * job->choices.size())
+    complain(done.tag, "moved " + std::to_string(done.kv_bytes_moved) + " bytes of KV, not " + std::to_string(whole));
 }
 
 void SimUsers::take_error(const ClientError& error) {
@@ -144,8 +219,11 @@ void SimUsers::take_error(const ClientError& error) {
 
 std::string SimUsers::unfinished() const {
   std::string list;
-  for (const auto& [tag, job] : jobs_)
-    if (!job.ended) list += " " + std::to_string(tag) + "(" + std::to_string(job.got.size()) + "/" + std::to_string(job.expected.size()) + ")";
+  for (const auto& [tag, job] : jobs_) {
+    if (job.ended) continue;
+    list += " " + std::to_string(tag);
+    for (const Choice& choice : job.choices) list += "(" + std::to_string(choice.got.size()) + "/" + std::to_string(choice.expected.tokens.size()) + ")";
+  }
   return list;
 }
 

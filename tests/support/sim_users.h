@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SimUsers: one simulated client process that submits jobs over time and holds every answer against the oracle. It notes what
-// a client may never see: a wrong or doubled token, a second terminal, a token after the end, a count that does not add up.
+// a client may never see: a wrong or doubled token, text beyond a stop string, a second terminal, a token after the end, a count
+// that does not add up.
 // When its process dies, its jobs are lost with it; the next life submits them anew under the same ids.
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "launcher/sim_wire.h"
+#include "tests/support/expected_answer.h"
 
 namespace baton {
 
@@ -19,6 +21,7 @@ struct SimUsersOptions {
   std::uint32_t prompt_max = 120;
   std::uint32_t tokens_max = 40;
   Duration over = std::chrono::milliseconds(400);  // submissions are spread over this time
+  Duration from{};                                 // the first comes no earlier than that
   std::uint32_t cancel_in = 8;                     // one job in so many is cancelled; 0: none
   std::uint32_t double_in = 0;                     // one job in so many bears the id of an earlier one; 0: none
   std::uint32_t hurried_in = 0;                    // one job in so many has a time limit it may not keep; 0: none
@@ -43,10 +46,16 @@ class SimUsers {
   std::string unfinished() const;
 
  private:
+  struct Choice {
+    ExpectedAnswer expected;
+    std::vector<TokenId> got;
+    std::string text;
+    bool ended = false;
+  };
   struct Job {
     ClientSubmit submit;
-    std::vector<TokenId> expected;
-    std::vector<TokenId> got;
+    std::vector<Choice> choices;
+    std::uint32_t prompt_known = 0;  // its positions with log-probabilities
     bool accepted = false;
     bool ended = false;
     bool cancel_sent = false;
@@ -55,10 +64,14 @@ class SimUsers {
 
   void start(JobClient& client, Outbox& out, SimNodeContext& context);
   Job draw_job(std::uint64_t tag);
+  void draw_extras(ClientSubmit& submit);
   void cancel(const std::string& id, const std::function<void(ClientCancel)>& ask);
   void take(const JobClient::Inbox& answer);
   void complain(std::uint64_t tag, const std::string& what);
   void take_tokens(const ClientTokens& tokens);
+  void take_prompt(std::uint64_t tag, Job& job, const Choice& choice, const ClientToken& token);
+  void end_choice(std::uint64_t tag, Job& job, Choice& choice, const ClientChoiceDone& end);
+  void take_choice_done(const ClientChoiceDone& done);
   void take_done(const ClientDone& done);
   void take_error(const ClientError& error);
   Job* live(std::uint64_t tag);

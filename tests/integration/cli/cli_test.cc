@@ -62,7 +62,9 @@ TEST_F(Cli, HelpAndVersionAreFoundWhereTheyAreLookedFor) {
 
 TEST_F(Cli, WrongUsageIsTwo) {
   for (const char* words : {"", "frobnicate", "up", "submit x --bogus", "submit x --seed -1", "submit x --top-k -1", "submit x --max-tokens 0",
-                            "submit x --temperature nan", "submit x --top-p 2", "cancel", "model", "model fetch"}) {
+                            "submit x --temperature nan", "submit x --top-p 2", "submit x --n 0", "submit x --n 129", "submit x --logprobs 21",
+                            "submit x --logprobs -1", "submit x --presence-penalty 3", "submit x --repetition-penalty 0", "submit x --stop-token-id y",
+                            "submit x --min-tokens 5 --max-tokens 4", "cancel", "model", "model fetch"}) {
     const Output wrong = run(words);
     EXPECT_EQ(wrong.exit_status, 2) << words;
     EXPECT_EQ(wrong.out, "") << words;
@@ -74,6 +76,8 @@ TEST_F(Cli, WrongUsageIsTwo) {
       {"up x.yaml --detatch", "baton up: what is \"--detatch\"? (did you mean \"--detach\"?); baton up --help shows what there is\n"},
       {"submit two words", "baton submit: what is \"words\"? (a prompt of several words goes into quotes); baton submit --help shows what there is\n"},
       {"submit x --top-p 2", "baton submit: --top-p: \"2\" is not a number above 0, at most 1; baton submit --help shows what there is\n"},
+      {"submit x --logit-bias 5", "baton submit: --logit-bias wants ID=BIAS, as in 1234=-5.5; what is \"5\"?\n"},
+      {"submit x --logit-bias 5=200", "baton submit: logit_bias of token 5 is 200; it must be between -100 and 100\n"},
       {"submit x --max-tokens many", "baton submit: --max-tokens: \"many\" is not a whole number from 1 to 16777216; baton submit --help shows what there is\n"},
   };
   for (const auto& [words, sentence] : sentences) EXPECT_EQ(run(words).err, sentence);
@@ -167,6 +171,34 @@ TEST_F(Cli, SubmitStreamsOneObjectALine) {
   EXPECT_GT(done.at("kv_bytes_moved").number, 0);
   EXPECT_FALSE(done.at("transport").text.empty());
   for (const char* timing : {"queue_ms", "ttft_ms", "total_ms"}) EXPECT_GE(done.at("timings").at(timing).number, 0) << timing;
+}
+
+TEST_F(Cli, SubmitShowsChoicesStopsAndLogprobs) {
+  ClusterProcess cluster = make_cluster();
+  ASSERT_TRUE(cluster.up());
+  const std::vector<Json> lines = lines_of(run("submit hello --max-tokens 30 --ignore-eos --n 2 --logprobs 2 --prompt-logprobs 0 --stop > --json").out);
+  std::size_t tokens = 0, ends = 0, scored = 0;
+  for (const Json& line : lines) {
+    const std::string& event = line.at("event").text;
+    if (event == "prompt_logprobs") scored += line.at("tokens").items.size();
+    if (event == "token") {
+      ++tokens;
+      EXPECT_LT(line.at("choice").number, 2);
+      EXPECT_EQ(line.at("top_logprobs").items.size(), 2u);
+      EXPECT_EQ(line.at("text").text.find('>'), std::string::npos);
+    }
+    if (event == "choice_done") {
+      ++ends;
+      EXPECT_EQ(line.at("finish_reason").text, "stop");
+      EXPECT_EQ(line.at("stop").text, ">");
+    }
+  }
+  EXPECT_EQ(scored, 4u) << "every token of the prompt but its first";
+  EXPECT_EQ(ends, 2u);
+  ASSERT_EQ(lines.back().at("event").text, "done");
+  EXPECT_EQ(lines.back().at("usage").at("completion_tokens").number, static_cast<double>(tokens));
+  EXPECT_EQ(lines.back().at("kv_bytes_moved").kind, Json::Kind::kNull) << "a stop string ends a job before its workers can say";
+  EXPECT_EQ(cluster.fsck(), "");
 }
 
 TEST_F(Cli, AJobIsCancelledByNameOrByInterrupt) {

@@ -194,5 +194,103 @@ TEST_F(WorkerWithPeerTest, AGrantForACancelledAttemptIsNotKept) {
   EXPECT_TRUE(worker.idle());
 }
 
+// ---- sampling ------------------------------------------------------------------------------------------------------
+
+TEST_F(WorkerWithPeerTest, TheFirstTokensLogprobSurvivesTheHandOver) {
+  start_decode();
+  const TransferId transfer = plane.opened.front();
+  KvHandoff handoff{transfer, JobId{7}, 1, 0, {{prefill.node, prefill.incarnation, info.geometry.group, 0, 1, 3, 99}}, true, 5, -1.25F, {{5, -1.25F}, {6, -2.5F}}};
+  out.clear();
+  out.set_sender(prefill);
+  worker.on(handoff, out);
+  worker.on_data_plane(PieceArrived{transfer, {prefill.node, prefill.incarnation}, 0, {99}}, out);
+  worker.on_data_plane(TransferClosed{transfer, "complete"}, out);
+  const auto batches = out.messages_to<TokenBatch>(ActorRef{NodeId{30}, Incarnation{300}, 0, 0});
+  ASSERT_EQ(batches.size(), 1u);
+  ASSERT_EQ(batches[0].tokens.size(), 1u);
+  EXPECT_EQ(batches[0].tokens[0].logprob, -1.25F);
+  EXPECT_EQ(batches[0].tokens[0].top, handoff.first_top);
+}
+
+struct WorkerSamplingTest : WorkerTest {
+  // Starts a job that stays here, and returns its first plan.
+  SequencePlan start(const SamplingParams& sampling, std::vector<TokenId> prompt = {1, 2, 3}) {
+    join();
+    StartPrefill start;
+    start.job = JobId{7};
+    start.epoch = 1;
+    start.edge = edge;
+    start.prompt = std::move(prompt);
+    start.sampling = sampling;
+    out.set_sender(coordinator);
+    worker.on(start, out);
+    return engine.plans.empty() ? SequencePlan{} : engine.plans.back().sequences.at(0);
+  }
+  // Ends the running step; the next plan, if there is one.
+  SequencePlan step(const SequenceResult& result) {
+    const std::size_t before = engine.plans.size();
+    SequenceResult mine = result;
+    mine.sequence = engine.plans.back().sequences.at(0).sequence;
+    out.clear();
+    std::exchange(engine.done, nullptr)({engine.plans.back().step, {mine}}, out);
+    return engine.plans.size() == before ? SequencePlan{} : engine.plans.back().sequences.at(0);
+  }
+  SequencePlan draw(TokenId token) { return step({.sampled = true, .token = token, .digests = {}, .error = {}}); }
+  std::vector<JobFinish> finished() {
+    std::vector<JobFinish> all;
+    for (const TokenBatch& batch : out.messages_to<TokenBatch>(edge)) all.insert(all.end(), batch.finished.begin(), batch.finished.end());
+    return all;
+  }
+  const ActorRef edge{NodeId{30}, Incarnation{300}, 0, 0};
+};
+
+TEST_F(WorkerSamplingTest, APlanHasTheIdsThatItsDrawDependsOn) {
+  EXPECT_EQ(start({.max_tokens = 5, .repetition_penalty = 1.5F}).history, (std::vector<TokenId>{1, 2, 3}));
+  const SequencePlan second = draw(9);
+  EXPECT_EQ(second.history, (std::vector<TokenId>{1, 2, 3, 9}));
+  EXPECT_EQ(second.generated, 1u);
+  EXPECT_TRUE(second.scored.empty());
+}
+
+TEST_F(WorkerSamplingTest, AStopIdEndsTheJobAlsoWhereEosDoesNot) {
+  SamplingParams sampling = {.max_tokens = 9, .ignore_eos = true};
+  sampling.lists = std::make_shared<SamplingLists>(SamplingLists{{}, {77}, {}});
+  EXPECT_TRUE(start(sampling).history.empty()) << "nothing of it is needed";
+  draw(kOracleStopToken);
+  EXPECT_TRUE(finished().empty());
+  draw(77);
+  ASSERT_EQ(finished().size(), 1u);
+  EXPECT_EQ(finished()[0].reason, FinishReason::kStop);
+  EXPECT_EQ(finished()[0].tokens, 2u);
+}
+
+TEST_F(WorkerSamplingTest, ScoresOfAPromptGoToTheEdgeAloneInMessagesOfBoundedSize) {
+  std::vector<TokenId> prompt(1000, 4);
+  prompt[1] = 8;
+  const SequencePlan plan = start({.max_tokens = 1, .prompt_logprobs = 0}, prompt);
+  ASSERT_FALSE(plan.tokens.empty());
+  EXPECT_EQ(plan.scored.size(), std::min(plan.tokens.size(), prompt.size() - 1));
+  EXPECT_EQ(plan.scored[0], 8);
+  SequenceResult result{.sampled = true, .token = 9, .digests = {}, .error = {}};
+  for (const TokenId token : plan.scored) result.prompt.push_back({token, -0.5F, {}});
+  step(result);
+  std::uint32_t position = 0;
+  for (const TokenBatch& batch : out.messages_to<TokenBatch>(edge)) {
+    EXPECT_LE(batch.prompt.size(), 1024u);
+    for (const TokenItem& item : batch.prompt) EXPECT_EQ(item.index, ++position);
+  }
+  EXPECT_EQ(position, plan.scored.size());
+  for (const TokenBatch& batch : out.messages_to<TokenBatch>(coordinator)) EXPECT_TRUE(batch.prompt.empty());
+}
+
+TEST_F(WorkerSamplingTest, IdsOutsideTheVocabularyFailTheJob) {
+  SamplingParams sampling;
+  sampling.lists = std::make_shared<SamplingLists>(SamplingLists{{{1 << 20, 1.0F}}, {}, {}});
+  start(sampling);
+  EXPECT_TRUE(engine.plans.empty());
+  ASSERT_EQ(out.messages_to<JobFailed>(coordinator).size(), 1u);
+  EXPECT_NE(out.messages_to<JobFailed>(coordinator)[0].message.find("logit_bias names token"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace baton

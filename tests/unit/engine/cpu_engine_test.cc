@@ -84,6 +84,7 @@ std::vector<Output> run(CpuEngine& engine, std::vector<Job> jobs, std::size_t co
       sequence.blocks = jobs[i].blocks;
       sequence.sample = end == all.size();
       sequence.sampling = jobs[i].sampling;
+      sequence.sampling.logprobs = 0;
       plan.sequences.push_back(sequence);
       done[i] = end;
     }

@@ -19,12 +19,17 @@ SamplingParams params(float temperature, std::uint32_t top_k = 0, float top_p = 
   return {.temperature = temperature, .top_k = top_k, .top_p = top_p, .min_p = min_p, .seed = seed};
 }
 
+Result<ScoredToken> sample(Sampler& sampler, const std::vector<float>& logits, SamplingParams with, std::uint64_t position) {
+  with.logprobs = 0;
+  return sampler.sample(logits, with, {.position = position});
+}
+
 // How often each id is drawn at positions 0..draws-1.
 std::vector<int> count(const std::vector<float>& logits, const SamplingParams& with, int draws) {
   Sampler sampler(cpu::best_ops());
   std::vector<int> counts(logits.size());
   for (int position = 0; position < draws; ++position) {
-    const auto drawn = sampler.sample(logits, with, static_cast<std::uint64_t>(position));
+    const auto drawn = sample(sampler, logits, with, static_cast<std::uint64_t>(position));
     EXPECT_TRUE(drawn);
     ++counts[static_cast<std::size_t>(drawn->token)];
   }
@@ -52,9 +57,9 @@ const std::vector<float> kLogits = {0.5F, 2.0F, -1.0F, 1.5F, 0.0F, 2.5F, -3.0F, 
 
 TEST(Sampler, GreedyTakesTheLargestAndTheLowestOfEquals) {
   Sampler sampler(cpu::best_ops());
-  EXPECT_EQ(sampler.sample(kLogits, params(0), 0)->token, 5);
-  EXPECT_EQ(sampler.sample(std::vector<float>{1, 3, 3, 3}, params(0), 0)->token, 1);
-  EXPECT_EQ(sampler.sample(std::vector<float>{-2}, params(0), 0)->token, 0);
+  EXPECT_EQ(sample(sampler, kLogits, params(0), 0)->token, 5);
+  EXPECT_EQ(sample(sampler, std::vector<float>{1, 3, 3, 3}, params(0), 0)->token, 1);
+  EXPECT_EQ(sample(sampler, std::vector<float>{-2}, params(0), 0)->token, 0);
 }
 
 TEST(Sampler, LogprobIsOfTheUnmodifiedDistribution) {
@@ -62,7 +67,7 @@ TEST(Sampler, LogprobIsOfTheUnmodifiedDistribution) {
   double total = 0;
   for (const float logit : kLogits) total += std::exp(static_cast<double>(logit));
   for (const SamplingParams& with : {params(0), params(2), params(0.5F, 3), params(1, 0, 0.6F, 0.1F)}) {
-    const auto drawn = sampler.sample(kLogits, with, 3);
+    const auto drawn = sample(sampler, kLogits, with, 3);
     EXPECT_NEAR(drawn->logprob, kLogits[static_cast<std::size_t>(drawn->token)] - std::log(total), 1e-6);
   }
 }
@@ -96,11 +101,11 @@ TEST(Sampler, EdgesOfTheFilters) {
 }
 
 TEST(Sampler, OnlyOnePossibleToken) {
-  std::vector<float> logits(300, -kInfinity);
+  std::vector<float> logits(300, -1e9F);
   logits[123] = -50;
   for (const SamplingParams& with : {params(0), params(1), params(1, 5), params(1, 0, 0.9F), params(0.01F, 0, 1, 0.5F)}) {
     Sampler sampler(cpu::best_ops());
-    const auto drawn = sampler.sample(logits, with, 9);
+    const auto drawn = sample(sampler, logits, with, 9);
     ASSERT_TRUE(drawn);
     EXPECT_EQ(drawn->token, 123);
     EXPECT_NEAR(drawn->logprob, 0, 1e-6);
@@ -110,10 +115,15 @@ TEST(Sampler, OnlyOnePossibleToken) {
 TEST(Sampler, NoDistributionNoToken) {
   Sampler sampler(cpu::best_ops());
   for (const SamplingParams& with : {params(0), params(1), params(1, 2)}) {
-    EXPECT_FALSE(sampler.sample(std::vector<float>{1, kNan, 2}, with, 0));
-    EXPECT_FALSE(sampler.sample(std::vector<float>{kNan, 1, 2}, with, 0));
-    EXPECT_FALSE(sampler.sample(std::vector<float>{1, kInfinity, 2}, with, 0));
-    EXPECT_FALSE(sampler.sample(std::vector<float>{-kInfinity, -kInfinity}, with, 0));
+    EXPECT_FALSE(sample(sampler, std::vector<float>{1, kNan, 2}, with, 0));
+    EXPECT_FALSE(sample(sampler, std::vector<float>{kNan, 1, 2}, with, 0));
+    EXPECT_FALSE(sample(sampler, std::vector<float>{1, kInfinity, 2}, with, 0));
+    EXPECT_FALSE(sample(sampler, std::vector<float>{1, -kInfinity, 2}, with, 0));
+    EXPECT_FALSE(sample(sampler, std::vector<float>(40, kNan), with, 0));
+    std::vector<float> last_of_many(33, 1.0F);
+    last_of_many.back() = kNan;
+    EXPECT_FALSE(sample(sampler, last_of_many, with, 0));
+    EXPECT_FALSE(sampler.score(last_of_many, 3, 0));
   }
 }
 
@@ -122,14 +132,14 @@ TEST(Sampler, ADrawDependsOnSeedAndPositionOnly) {
   Sampler used(cpu::best_ops());
   for (std::uint64_t position = 0; position < 100; ++position) {
     Sampler fresh(cpu::scalar_ops());
-    const auto a = used.sample(logits, params(0.9F, 50, 0.95F), position);
-    const auto b = fresh.sample(logits, params(0.9F, 50, 0.95F), position);
+    const auto a = sample(used, logits, params(0.9F, 50, 0.95F), position);
+    const auto b = sample(fresh, logits, params(0.9F, 50, 0.95F), position);
     EXPECT_EQ(a->token, b->token);
     EXPECT_EQ(a->logprob, b->logprob);
   }
   int differ = 0;
   for (std::uint64_t position = 0; position < 100; ++position)
-    differ += used.sample(logits, params(1), position)->token != used.sample(logits, params(1, 0, 1, 0, 43), position)->token;
+    differ += sample(used, logits, params(1), position)->token != sample(used, logits, params(1, 0, 1, 0, 43), position)->token;
   EXPECT_GT(differ, 80);
 }
 
@@ -137,7 +147,7 @@ TEST(Sampler, DrawsAreThoseOfEveryCompiler) {
   const std::vector<float> logits = test::random_floats(1000, 5, 3.0F);
   Sampler sampler(cpu::best_ops());
   std::vector<TokenId> drawn;
-  for (std::uint64_t position = 0; position < 8; ++position) drawn.push_back(sampler.sample(logits, params(0.8F, 0, 0.9F), position)->token);
+  for (std::uint64_t position = 0; position < 8; ++position) drawn.push_back(sample(sampler, logits, params(0.8F, 0, 0.9F), position)->token);
   EXPECT_EQ(drawn, (std::vector<TokenId>{46, 776, 616, 359, 430, 939, 649, 659}));
 }
 

@@ -43,6 +43,13 @@ ClientDone done() {
   made.decode_worker = "decode-0";
   made.kv_bytes_moved = 3'670'016;
   made.transport = "shm";
+  made.kv_bytes_known = true;
+  return made;
+}
+
+ClientSubmit submitted(std::uint32_t n = 1) {
+  ClientSubmit made;
+  made.n = n;
   return made;
 }
 
@@ -61,7 +68,7 @@ TEST(JsonWriter, AlwaysWritesUtf8AndFiniteNumbers) {
 
 TEST(JobPrinter, WritesOneJsonObjectPerLine) {
   Kept out, messages;
-  JobPrinter printer(true, out.stream(), messages.stream());
+  JobPrinter printer(true, submitted(), out.stream(), messages.stream());
   ClientAccepted accepted;
   accepted.id = "job-1";
   printer.on(accepted);
@@ -85,7 +92,7 @@ TEST(JobPrinter, WritesOneJsonObjectPerLine) {
 
 TEST(JobPrinter, StreamsTextAndEndsWithASummary) {
   Kept out, messages;
-  JobPrinter printer(false, out.stream(), messages.stream());
+  JobPrinter printer(false, submitted(), out.stream(), messages.stream());
   printer.on(ClientAccepted{});
   printer.on(ClientTokens{1, {{0, 1, "Hel"}, {1, 2, "lo"}}});
   ClientDone last = done();
@@ -97,15 +104,62 @@ TEST(JobPrinter, StreamsTextAndEndsWithASummary) {
   EXPECT_FALSE(printer.failed());
 }
 
+TEST(JobPrinter, AddsLogprobsAndWhatStoppedTheAnswer) {
+  Kept out, messages;
+  ClientSubmit job = submitted();
+  job.sampling.logprobs = 2;
+  JobPrinter printer(true, job, out.stream(), messages.stream());
+  ClientTokens prompt;
+  prompt.prompt = {{1, 9, "b", -0.5F, {}}};
+  printer.on(prompt);
+  printer.on(ClientTokens{1, {{0, 42, "Hi", -0.25F, {{42, -0.25F, "Hi"}, {43, -1.5F, "\xff"}}}}});
+  ClientDone last = done();
+  last.reason = FinishReason::kStop;
+  last.stop = "!";
+  last.kv_bytes_known = false;
+  printer.on(last);
+  const std::string text = out.text();
+  EXPECT_TRUE(text.starts_with("{\"event\":\"prompt_logprobs\",\"tokens\":[{\"index\":1,\"id\":9,\"text\":\"b\",\"logprob\":-0.5,\"top_logprobs\":[]}]}\n"
+                               "{\"event\":\"token\",\"index\":0,\"id\":42,\"text\":\"Hi\",\"logprob\":-0.25,\"top_logprobs\":"
+                               "[{\"id\":42,\"text\":\"Hi\",\"logprob\":-0.25},{\"id\":43,\"text\":\"\xef\xbf\xbd\",\"logprob\":-1.5}]}\n"
+                               "{\"event\":\"done\",\"finish_reason\":\"stop\",\"stop\":\"!\",\"usage\":"))
+      << text;
+  EXPECT_NE(text.find("\"kv_bytes_moved\":null"), std::string::npos);
+}
+
+TEST(JobPrinter, ShowsSeveralChoicesOneAfterTheOther) {
+  const auto events = [](JobPrinter& printer) {
+    ClientTokens first{1, {{0, 1, "one"}}, 0};
+    ClientTokens second{1, {{0, 2, "two"}}, 1};
+    printer.on(first);
+    printer.on(second);
+    printer.on(ClientChoiceDone{1, 1, FinishReason::kStop, "!", 1, {}, 7});
+    printer.on(ClientTokens{1, {{1, 3, " more"}}, 0});
+    printer.on(ClientChoiceDone{1, 0, FinishReason::kLength, "", 2, {}, -1});
+    printer.on(done());
+  };
+  Kept out, messages, lines, nothing;
+  JobPrinter people(false, submitted(2), out.stream(), messages.stream());
+  events(people);
+  EXPECT_EQ(out.text(), "[choice 1, stop]\ntwo!\n[choice 0, length]\none more\n");
+  JobPrinter programs(true, submitted(2), lines.stream(), nothing.stream());
+  events(programs);
+  EXPECT_TRUE(lines.text().starts_with("{\"event\":\"token\",\"choice\":0,\"index\":0,\"id\":1,\"text\":\"one\"}\n"
+                                       "{\"event\":\"token\",\"choice\":1,\"index\":0,\"id\":2,\"text\":\"two\"}\n"
+                                       "{\"event\":\"choice_done\",\"choice\":1,\"finish_reason\":\"stop\",\"stop_token_id\":7,\"tail\":\"!\",\"completion_tokens\":1}\n"))
+      << lines.text();
+}
+
 TEST(JobPrinter, DoesNotSayThatNoKvMovedWhereNobodyKnows) {
   ClientDone cancelled = done();
   cancelled.reason = FinishReason::kCancelled;
   cancelled.kv_bytes_moved = 0;
+  cancelled.kv_bytes_known = false;
   cancelled.transport.clear();
   Kept out, messages, lines, nothing;
-  JobPrinter(false, out.stream(), messages.stream()).on(cancelled);
+  JobPrinter(false, submitted(), out.stream(), messages.stream()).on(cancelled);
   EXPECT_NE(messages.text().find("(cancelled); prefill on prefill-0, decode on decode-0]\n"), std::string::npos);
-  JobPrinter(true, lines.stream(), nothing.stream()).on(cancelled);
+  JobPrinter(true, submitted(), lines.stream(), nothing.stream()).on(cancelled);
   EXPECT_NE(lines.text().find("\"kv_bytes_moved\":null"), std::string::npos);
 }
 
@@ -113,7 +167,7 @@ TEST(JobPrinter, NoticesThatNobodyReads) {
   std::FILE* full = std::fopen("/dev/full", "w");
   ASSERT_NE(full, nullptr);
   Kept messages;
-  JobPrinter printer(false, full, messages.stream());
+  JobPrinter printer(false, submitted(), full, messages.stream());
   printer.on(ClientTokens{1, {{0, 1, "text"}}});
   EXPECT_TRUE(printer.output_closed());
   std::fclose(full);

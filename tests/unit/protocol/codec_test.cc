@@ -44,6 +44,23 @@ void fill(SamplingParams& m, Random& random) {
   m.seed = random.next();
   m.max_tokens = static_cast<std::uint32_t>(random.next());
   m.ignore_eos = random.chance(1, 2);
+  m.repetition_penalty = static_cast<float>(random.below(1000)) / 8.0F;
+  m.presence_penalty = -static_cast<float>(random.below(1000)) / 8.0F;
+  m.frequency_penalty = static_cast<float>(random.below(1000)) / 8.0F;
+  m.min_tokens = static_cast<std::uint32_t>(random.next());
+  m.choice = static_cast<std::uint32_t>(random.next());
+  if (random.chance(1, 2)) m.logprobs = static_cast<std::uint32_t>(random.below(22));
+  if (random.chance(1, 2)) m.prompt_logprobs = static_cast<std::uint32_t>(random.below(22));
+  if (random.chance(1, 2)) return;
+  auto lists = std::make_shared<SamplingLists>();
+  for (std::uint64_t i = random.below(4); i > 0; --i) lists->logit_bias.push_back({static_cast<TokenId>(random.next()), static_cast<float>(random.below(1000)) / 8.0F});
+  for (std::uint64_t i = random.below(4); i > 0; --i) lists->stop_token_ids.push_back(static_cast<TokenId>(random.next()));
+  for (std::uint64_t i = random.below(4); i > 0; --i) lists->bad_words.push_back({static_cast<TokenId>(random.next()), static_cast<TokenId>(i)});
+  m.lists = std::move(lists);
+}
+void fill(TokenLogprob& m, Random& random) {
+  m.token = static_cast<TokenId>(random.next());
+  m.logprob = -static_cast<float>(random.below(1000)) / 8.0F;
 }
 void fill(WorkerHello& m, Random& random) {
   m.protocol_min = static_cast<std::uint32_t>(random.next());
@@ -154,6 +171,8 @@ void fill(TokenItem& m, Random& random) {
   m.index = static_cast<std::uint32_t>(random.next());
   m.token = static_cast<std::int32_t>(random.next());
   m.logprob = static_cast<float>(random.below(1000)) / 8.0F;
+  m.top.resize(random.below(4));
+  for (auto& item : m.top) fill(item, random);
 }
 void fill(JobFinish& m, Random& random) {
   m.job.value = random.next();
@@ -174,6 +193,8 @@ void fill(TokenBatch& m, Random& random) {
   for (auto& item : m.finished) fill(item, random);
   m.released.resize(random.below(4));
   for (auto& item : m.released) fill(item, random);
+  m.prompt.resize(random.below(4));
+  for (auto& item : m.prompt) fill(item, random);
 }
 void fill(JobClosed& m, Random& random) {
   m.job.value = random.next();
@@ -204,6 +225,9 @@ void fill(KvHandoff& m, Random& random) {
   for (auto& item : m.handles) fill(item, random);
   m.last = random.chance(1, 2);
   m.first_token = static_cast<std::int32_t>(random.next());
+  m.first_logprob = static_cast<float>(random.below(1000)) / 8.0F;
+  m.first_top.resize(random.below(4));
+  for (auto& item : m.first_top) fill(item, random);
 }
 void fill(TransferResult& m, Random& random) {
   fill(m.transfer, random);
@@ -221,6 +245,10 @@ void fill(ClientSubmit& m, Random& random) {
   m.seed_given = random.chance(1, 2);
   m.max_tokens_given = random.chance(1, 2);
   m.time_limit_ns = random.next();
+  m.n = static_cast<std::uint32_t>(1 + random.below(1000));
+  for (std::uint64_t i = random.below(4); i > 0; --i) m.stop.push_back(random_text(random));
+  m.include_stop = random.chance(1, 2);
+  for (std::uint64_t i = random.below(4); i > 0; --i) m.bad_words.push_back(random_text(random));
 }
 void fill(ClientAccepted& m, Random& random) {
   m.tag = random.next();
@@ -228,15 +256,26 @@ void fill(ClientAccepted& m, Random& random) {
   m.prompt_tokens = static_cast<std::uint32_t>(random.next());
   m.seed = random.next();
 }
+void fill(ClientLogprob& m, Random& random) {
+  m.token = static_cast<std::int32_t>(random.next());
+  m.logprob = static_cast<float>(random.below(1000)) / 8.0F;
+  m.text = random_text(random);
+}
 void fill(ClientToken& m, Random& random) {
   m.index = static_cast<std::uint32_t>(random.next());
   m.token = static_cast<std::int32_t>(random.next());
   m.text = random_text(random);
+  m.logprob = static_cast<float>(random.below(1000)) / 8.0F;
+  m.top.resize(random.below(4));
+  for (auto& item : m.top) fill(item, random);
 }
 void fill(ClientTokens& m, Random& random) {
   m.tag = random.next();
   m.tokens.resize(random.below(4));
   for (auto& item : m.tokens) fill(item, random);
+  m.choice = static_cast<std::uint32_t>(random.next());
+  m.prompt.resize(random.below(4));
+  for (auto& item : m.prompt) fill(item, random);
 }
 void fill(ClientDone& m, Random& random) {
   m.tag = random.next();
@@ -251,6 +290,18 @@ void fill(ClientDone& m, Random& random) {
   m.decode_worker = random_text(random);
   m.kv_bytes_moved = random.next();
   m.transport = random_text(random);
+  m.stop = random_text(random);
+  m.stop_token = static_cast<TokenId>(random.next());
+  m.kv_bytes_known = random.chance(1, 2);
+}
+void fill(ClientChoiceDone& m, Random& random) {
+  m.tag = random.next();
+  m.choice = static_cast<std::uint32_t>(random.next());
+  m.reason = static_cast<FinishReason>(random.below(5));
+  m.tail = random_text(random);
+  m.completion_tokens = static_cast<std::uint32_t>(random.next());
+  m.stop = random_text(random);
+  m.stop_token = static_cast<TokenId>(random.next());
 }
 void fill(ClientError& m, Random& random) {
   m.tag = random.next();
@@ -308,7 +359,7 @@ void fill(FsckReport& m, Random& random) {
   m.accounts.resize(random.below(4));
   for (auto& item : m.accounts) fill(item, random);
 }
-using AllMessages = std::tuple<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, AdmitJob, JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff, TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled, StatusRequest, StatusReport, FsckRequest, FsckReport>;
+using AllMessages = std::tuple<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, AdmitJob, JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff, TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled, StatusRequest, StatusReport, FsckRequest, FsckReport, ClientChoiceDone>;
 
 template <class M>
 void round_trip(Random& random) {
@@ -367,6 +418,50 @@ TEST(Codec, RefusesTheWrongKindAndTextsBeyondTheirBound) {
   EXPECT_NE(too_long.error().message.find("id is longer than 256 bytes"), std::string::npos);
   StatusRequest other;
   EXPECT_FALSE(decode(payload, other));
+}
+
+TEST(Codec, AParameterThatIsAbsentIsOff) {
+  AdmitJob message;
+  message.sampling.temperature = 0.5F;
+  AdmitJob decoded;
+  ASSERT_TRUE(decode(encode(message), decoded));
+  EXPECT_TRUE(decoded.sampling.lists == nullptr);
+  EXPECT_EQ(decoded.sampling.repetition_penalty, 1.0F);
+  EXPECT_FALSE(decoded.sampling.logprobs);
+  EXPECT_FALSE(decoded.sampling.prompt_logprobs);
+  ClientSubmit submit;
+  submit.n = 0;
+  ClientSubmit received;
+  ASSERT_TRUE(decode(encode(submit), received));
+  EXPECT_EQ(received.n, 1u);
+}
+
+TEST(Codec, KeepsTheSamplingLists) {
+  AdmitJob message;
+  message.sampling.logprobs = 0;
+  message.sampling.prompt_logprobs = 20;
+  message.sampling.lists = std::make_shared<SamplingLists>(SamplingLists{{{7, -100.0F}, {8, 0.5F}}, {3, 4}, {{1}, {2, 3, 4}}});
+  AdmitJob decoded;
+  ASSERT_TRUE(decode(encode(message), decoded));
+  ASSERT_TRUE(decoded.sampling.lists != nullptr);
+  EXPECT_EQ(*decoded.sampling.lists, *message.sampling.lists);
+  EXPECT_EQ(decoded.sampling.logprobs, 0u);
+  EXPECT_EQ(decoded.sampling.prompt_logprobs, 20u);
+}
+
+TEST(Codec, RefusesSamplingListsFarBeyondTheirBounds) {
+  const auto refusal = [](const SamplingLists& lists) {
+    AdmitJob message;
+    message.sampling.lists = std::make_shared<SamplingLists>(lists);
+    AdmitJob decoded;
+    const auto result = decode(encode(message), decoded);
+    return result ? std::string() : result.error().message;
+  };
+  EXPECT_EQ(refusal({std::vector<TokenBias>(1024), std::vector<TokenId>(128), std::vector<std::vector<TokenId>>(128, std::vector<TokenId>(257))}), "");
+  EXPECT_NE(refusal({{}, std::vector<TokenId>(513), {}}).find("stop_token_ids has more than"), std::string::npos);
+  EXPECT_NE(refusal({std::vector<TokenBias>(4097), {}, {}}).find("logit_bias has more than"), std::string::npos);
+  EXPECT_NE(refusal({{}, {}, std::vector<std::vector<TokenId>>(129, {1})}).find("bad_words has more than"), std::string::npos);
+  EXPECT_NE(refusal({{}, {}, {std::vector<TokenId>(258)}}).find("bad_words has more than"), std::string::npos);
 }
 
 TEST(Codec, RefusesEnumerationsThatDoNotExist) {
