@@ -70,6 +70,7 @@ Result<void> Edge::acceptable(const ClientSubmit& submit) const {
   if (streams_.size() >= options_.streams_max)
     return fail(ErrorCode::kResourceExhausted, std::to_string(streams_.size()) + " streams are open, the limit of this socket: try later");
   if (!printable(submit.id)) return fail(ErrorCode::kInvalidArgument, "an id has at most 128 printable characters and no spaces");
+  if (!printable(submit.cache_salt)) return fail(ErrorCode::kInvalidArgument, "a cache_salt has at most 128 printable characters and no spaces");
   if (by_id_.contains(submit.id)) return fail(ErrorCode::kAlreadyExists, "a job with id '" + submit.id + "' is running: choose another");
   return validate(submit.sampling);
 }
@@ -122,6 +123,7 @@ void Edge::on(const ClientSubmit& asked, Outbox& out) {
   admit.sampling = submit.sampling;
   admit.seed_given = submit.seed_given;
   admit.time_limit_ns = submit.time_limit_ns;
+  admit.cache_salt = submit.cache_salt;
   out.send(coordinator_, admit);
 }
 

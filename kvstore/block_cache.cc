@@ -17,19 +17,6 @@ std::optional<std::vector<BlockId>> BlockCache::allocate(std::uint32_t count, Ow
   return pool_.allocate(count, owner);
 }
 
-std::vector<BlockId> BlockCache::match(const PrefixContext& context, std::span<const BlockId> chain, std::span<const TokenId> tokens) const {
-  std::vector<BlockId> found;
-  std::optional<BlockId> parent;
-  if (!chain.empty()) parent = chain.back();
-  for (; tokens.size() >= block_tokens_; tokens = tokens.subspan(block_tokens_)) {
-    const auto block = index_.find(context, parent, tokens.first(block_tokens_));
-    if (!block) break;
-    found.push_back(*block);
-    parent = block;
-  }
-  return found;
-}
-
 void BlockCache::share(std::span<const BlockId> blocks, Owner owner) {
   for (const BlockId block : blocks) {
     if (pool_.state(block) == BlockState::kCached) index_.pin(block);
@@ -38,19 +25,17 @@ void BlockCache::share(std::span<const BlockId> blocks, Owner owner) {
 }
 
 BlockId BlockCache::publish(const PrefixContext& context, std::optional<BlockId> parent, std::span<const TokenId> tokens, BlockId block,
-                            std::optional<std::uint64_t> digest, Owner owner) {
+                            Owner owner) {
   const auto known = index_.find(context, parent, tokens);
   if (!known) {
     pool_.keep(block, owner);
     index_.insert(context, parent, tokens, block);
-  } else {
-    CHECK(*known != block, "a block is published twice");
-    share(std::span(&*known, 1), owner);
-    release(std::span(&block, 1), owner);
-    block = *known;
+    return block;
   }
-  if (digest && !index_.digest(block)) index_.set_digest(block, *digest);
-  return block;
+  CHECK(*known != block, "a block is published twice");
+  share(std::span(&*known, 1), owner);
+  release(std::span(&block, 1), owner);
+  return *known;
 }
 
 void BlockCache::release(std::span<const BlockId> blocks, Owner owner) {

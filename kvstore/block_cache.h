@@ -25,22 +25,24 @@ class BlockCache {
 
   // `hash_mask`: see PrefixIndex.
   BlockCache(std::uint32_t blocks, std::uint32_t block_tokens, std::uint64_t hash_mask = ~std::uint64_t{0})
-      : block_tokens_(block_tokens), pool_(blocks), index_(block_tokens, hash_mask) {}
+      : pool_(blocks), index_(block_tokens, hash_mask) {}
 
   // All or nothing: free blocks first, then the longest unused cached ones, whose contents are given up.
   std::optional<std::vector<BlockId>> allocate(std::uint32_t count, Owner owner);
-  // The blocks that follow `chain` (published, or empty) and hold `tokens`, as many whole blocks as are known.
-  std::vector<BlockId> match(const PrefixContext& context, std::span<const BlockId> chain, std::span<const TokenId> tokens) const;
+  // The published block that follows `parent` (none: at the start) and holds `tokens`.
+  std::optional<BlockId> find(const PrefixContext& context, std::optional<BlockId> parent, std::span<const TokenId> tokens) const {
+    return index_.find(context, parent, tokens);
+  }
   void share(std::span<const BlockId> blocks, Owner owner);
   // `block`, which `owner` holds and has filled with `tokens` after `parent`, may be found from now on. Returns the block to use: if
   // an equal one is known already, that one is shared and `block` released. Nothing may be reading `block` at that time.
-  BlockId publish(const PrefixContext& context, std::optional<BlockId> parent, std::span<const TokenId> tokens, BlockId block,
-                  std::optional<std::uint64_t> digest, Owner owner);
+  BlockId publish(const PrefixContext& context, std::optional<BlockId> parent, std::span<const TokenId> tokens, BlockId block, Owner owner);
   void lease(std::span<const BlockId> blocks, Owner owner) { pool_.lease(blocks, owner); }
   void quarantine(std::span<const BlockId> blocks, Owner owner) { pool_.quarantine(blocks, owner); }
   void release(std::span<const BlockId> blocks, Owner owner);
 
-  // Of a published block; nothing if it was never computed.
+  // The content digest of a published block: made when the content was, and kept with it. Nothing if it was never made.
+  void note_digest(BlockId block, std::uint64_t digest) { index_.set_digest(block, digest); }
   std::optional<std::uint64_t> digest(BlockId block) const { return index_.digest(block); }
   std::uint32_t generation(BlockId block) const { return pool_.generation(block); }
   BlockState state(BlockId block) const { return pool_.state(block); }
@@ -49,7 +51,6 @@ class BlockCache {
   std::vector<std::string> check_integrity(const std::map<Owner, std::vector<BlockId>>& held_by) const;
 
  private:
-  const std::uint32_t block_tokens_;
   BlockPool pool_;
   PrefixIndex index_;
 };

@@ -107,6 +107,7 @@ void add_job_commands(CLI::App& app, Parsed& p) {
   submit->add_option("--min-p", s.min_p, "Keep tokens with at least P times the likeliest one's probability; 0: off")->capture_default_str()->type_name("P")->check(number_within(0.0, 1.0, "a number from 0 to 1"));
   submit->add_option("--seed", s.seed, "Same seed, same tokens; default: drawn at admission")->type_name("S")->check(whole_number());
   submit->add_flag("--ignore-eos", s.ignore_eos, "Go on after an end-of-sequence token");
+  submit->add_option("--cache-salt", s.cache_salt, "Share cached KV only with jobs of this salt; default: with all that give none")->type_name("TEXT");
   submit->add_option("--id", s.id, "Name of the job; default: made by the cluster")->type_name("ID");
   submit->add_option("--topology", s.cluster, kClusterHelp)->type_name("NAME");
   submit->add_flag("--json", s.json, "One JSON object per line: accepted, token…, done or error");

@@ -64,6 +64,7 @@ struct SubmitOptions {
   double min_p = 0.0;
   std::optional<std::uint64_t> seed;
   bool ignore_eos = false;
+  std::string cache_salt;
 };
 int run_submit(const SubmitOptions& options);
 

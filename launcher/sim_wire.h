@@ -27,6 +27,7 @@ struct SimPool {
   std::uint32_t replicas = 1;
   std::uint32_t blocks = 64;
   BatchLimits limits;
+  bool prefix_caching = true;
 };
 
 struct SimClusterOptions {

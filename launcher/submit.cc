@@ -72,6 +72,7 @@ Result<ClientSubmit> make_job(const SubmitOptions& options) {
   job.seed_given = options.seed.has_value();
   job.sampling.max_tokens = options.max_tokens.value_or(job.sampling.max_tokens);
   job.max_tokens_given = options.max_tokens.has_value();
+  job.cache_salt = options.cache_salt;
   return job;
 }
 

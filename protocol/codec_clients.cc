@@ -15,6 +15,7 @@ static void put(ClientSubmit::Builder b, const baton::ClientSubmit& m) {
   b.setSeedGiven(m.seed_given);
   b.setMaxTokensGiven(m.max_tokens_given);
   b.setTimeLimitNs(m.time_limit_ns);
+  b.setCacheSalt(text_of(m.cache_salt));
 }
 static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   m.tag = r.getTag();
@@ -25,6 +26,7 @@ static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   m.seed_given = r.getSeedGiven();
   m.max_tokens_given = r.getMaxTokensGiven();
   m.time_limit_ns = r.getTimeLimitNs();
+  m.cache_salt = string_of(r.getCacheSalt(), 256, "cache_salt");
 }
 
 static void put(ClientAccepted::Builder b, const baton::ClientAccepted& m) {
@@ -176,6 +178,7 @@ static void put(FsckAccount::Builder b, const baton::FsckAccount& m) {
   b.setWorker(text_of(m.worker));
   b.setBlocksTotal(m.blocks_total);
   b.setFree(m.free);
+  b.setCached(m.cached);
   b.setHeld(m.held);
   b.setLeased(m.leased);
   b.setQuarantined(m.quarantined);
@@ -187,6 +190,7 @@ static void get(FsckAccount::Reader r, baton::FsckAccount& m) {
   m.worker = string_of(r.getWorker(), 256, "worker");
   m.blocks_total = r.getBlocksTotal();
   m.free = r.getFree();
+  m.cached = r.getCached();
   m.held = r.getHeld();
   m.leased = r.getLeased();
   m.quarantined = r.getQuarantined();

@@ -42,6 +42,8 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
     made.blocks = needed + between(random, 0, 4 * needed);
     made.limits.max_num_seqs = 1u << random.below(7);
     made.limits.max_num_batched_tokens = 1u << (3 + random.below(7));
+    made.limits.long_prefill_token_threshold = random.chance(1, 2) ? 0 : 1 + static_cast<std::uint32_t>(random.below(made.limits.max_num_batched_tokens));
+    made.prefix_caching = !random.chance(1, 8);
     return made;
   };
   // One worker a pool, hardly larger than the largest job: with a burst of jobs both sides are full at once.
@@ -97,6 +99,11 @@ class Scenario {
     SimUsersOptions users;
     users.jobs = options.jobs;
     users.errors_allowed = options.faults;
+    users.prefixes = random.chance(1, 4) ? 0 : between(random, 1, 4);
+    users.next_turn_in = random.chance(1, 4) ? 0 : between(random, 2, 4);
+    users.salts = between(random, 1, 3);
+    // Answers much longer than prompts: what is admitted grows past the pool.
+    if (random.chance(1, 3)) users.tokens_max = 160;
     if (!options.faults) return users;
     users.cancel_in = random.chance(1, 4) ? 1 + static_cast<std::uint32_t>(random.below(3)) : 8;
     users.double_in = random.chance(1, 4) ? 4 : 0;
@@ -183,14 +190,16 @@ class Scenario {
       }
       const FsckAccount account = worker->account();
       for (const std::string& problem : account.problems) complain(name + ": " + problem);
-      if (account.free != account.blocks_total || account.sequences != 0 || account.transfers != 0)
-        complain(name + ": " + std::to_string(account.blocks_total - account.free) + " blocks, " + std::to_string(account.sequences) +
+      verdict_.preemptions += worker->stats().num_preemptions;
+      verdict_.prefix_hits += worker->stats().prefix_cache_hits;
+      if (account.free + account.cached != account.blocks_total || account.sequences != 0 || account.transfers != 0)
+        complain(name + ": " + std::to_string(account.blocks_total - account.free - account.cached) + " blocks, " + std::to_string(account.sequences) +
                  " sequences, " + std::to_string(account.transfers) + " transfers left");
     }
   }
 
   SimVerdict verdict() {
-    SimVerdict verdict;
+    SimVerdict verdict = verdict_;
     verdict.complaints = complaints_;
     verdict.hash = heap_.hash();
     verdict.events = heap_.events();
@@ -215,6 +224,7 @@ class Scenario {
   std::optional<SimHostile> hostile_;
   std::uint64_t strikes_ = 0;
   std::vector<std::string> complaints_;
+  SimVerdict verdict_;  // the counts noted on the way
 };
 
 }  // namespace

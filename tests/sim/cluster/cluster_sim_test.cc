@@ -70,17 +70,20 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
     total.transferred += verdict.transferred;
     total.tokens += verdict.tokens;
     total.late_bytes += verdict.late_bytes;
+    total.preemptions += verdict.preemptions;
+    total.prefix_hits += verdict.prefix_hits;
     total.virtual_seconds += verdict.virtual_seconds;
   }
   const double minutes = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() / 60;
   char line[512];
   std::snprintf(
       line, sizeof line, "sim: seeds=%llu failing=%llu jobs=%llu finished=%llu typed_errors=%llu transferred=%llu tokens=%llu faults=%llu "
-      "late_bytes=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
+      "late_bytes=%llu preemptions=%llu prefix_hit_tokens=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
       static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(failing), static_cast<unsigned long long>(total.jobs),
       static_cast<unsigned long long>(total.finished), static_cast<unsigned long long>(total.failed),
       static_cast<unsigned long long>(total.transferred), static_cast<unsigned long long>(total.tokens),
       static_cast<unsigned long long>(total.faults), static_cast<unsigned long long>(total.late_bytes),
+      static_cast<unsigned long long>(total.preemptions), static_cast<unsigned long long>(total.prefix_hits),
       static_cast<unsigned long long>(total.events), total.virtual_seconds, static_cast<double>(seeds) / minutes,
       static_cast<double>(total.faults) / minutes, static_cast<double>(total.events) / minutes / 60);
   report(line);
@@ -88,6 +91,8 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
   if (seeds >= 100) {
     EXPECT_GT(total.transferred, seeds);
     EXPECT_GT(total.faults, seeds);
+    EXPECT_GT(total.preemptions, seeds);
+    EXPECT_GT(total.prefix_hits, seeds * 100);
     EXPECT_GT(total.finished * 10, total.jobs * 5);
   }
 }
