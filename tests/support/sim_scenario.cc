@@ -27,20 +27,22 @@ LinkLimits draw_link_limits(Random& random) {
   return limits;
 }
 
-// Pools large enough for one job of the largest size, and often hardly larger.
+// Pools large enough for one job of the largest size, and often hardly larger: always so where answers are long, so that jobs that
+// were admitted together do not fit together when they have grown.
 SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, bool faults) {
   SimClusterOptions options;
   options.model.block_tokens = 1u << random.below(6);
   options.model.max_model_len = 512;
   options.model.salt = random.next();
   const std::uint32_t needed = (users.prompt_max + users.tokens_max) / options.model.block_tokens + 1;
+  const bool growing = users.tokens_max > users.prompt_max;
   const auto pool = [&](const char* name, Role role) {
     SimPool made;
     made.name = name;
     made.role = role;
     made.replicas = between(random, 1, 3);
-    made.blocks = needed + between(random, 0, 4 * needed);
-    made.limits.max_num_seqs = 1u << random.below(7);
+    made.blocks = needed + between(random, 0, growing ? needed / 2 : 4 * needed);
+    made.limits.max_num_seqs = growing ? 64 : 1u << random.below(7);
     made.limits.max_num_batched_tokens = 1u << (3 + random.below(7));
     made.limits.long_prefill_token_threshold = random.chance(1, 2) ? 0 : 1 + static_cast<std::uint32_t>(random.below(made.limits.max_num_batched_tokens));
     made.prefix_caching = !random.chance(1, 8);
@@ -48,12 +50,12 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
   };
   // One worker a pool, hardly larger than the largest job: with a burst of jobs both sides are full at once.
   const bool tight = faults && random.chance(1, 4);
-  const std::uint64_t shape = tight ? 2 : random.below(8);
+  const std::uint64_t shape = tight ? 2 + random.below(2) : random.below(8);
   if (shape == 0) {
     options.pools = {pool("both", Role::kBoth)};
   } else {
     options.pools = {pool("prefill", Role::kPrefill), pool("decode", Role::kDecode)};
-    if (shape == 1) options.pools.push_back(pool("both", Role::kBoth));
+    if (shape == 1 || shape == 3) options.pools.push_back(pool("both", Role::kBoth));
   }
   for (SimPool& crowded : options.pools) {
     if (!tight) break;
@@ -103,7 +105,10 @@ class Scenario {
     users.next_turn_in = random.chance(1, 4) ? 0 : between(random, 2, 4);
     users.salts = between(random, 1, 3);
     // Answers much longer than prompts: what is admitted grows past the pool.
-    if (random.chance(1, 3)) users.tokens_max = 160;
+    if (random.chance(1, 2)) {
+      users.prompt_max = 60;
+      users.tokens_max = 200;
+    }
     if (!options.faults) return users;
     users.cancel_in = random.chance(1, 4) ? 1 + static_cast<std::uint32_t>(random.below(3)) : 8;
     users.double_in = random.chance(1, 4) ? 4 : 0;
