@@ -16,7 +16,7 @@ Worker::Worker(WorkerOptions options, const EngineInfo& engine_info, EnginePort&
       plane_(plane),
       process_(process),
       coordinator_{options_.coordinator_node, {}, 0, 0},
-      blocks_(options_.blocks_total, info_.geometry.block_tokens) {}
+      blocks_(options_.blocks_total, info_.geometry.block_tokens, options_.prefix_hash_mask) {}
 
 void Worker::start(Outbox& out) {
   out.introduce(options_.coordinator_node, options_.coordinator_address);

@@ -53,9 +53,16 @@ struct WorkerOptions {
   NodeId coordinator_node;
   std::uint32_t blocks_total = 0;
   bool prefix_caching = true;
+  std::uint64_t prefix_hash_mask = ~std::uint64_t{0};  // fewer bits make prefixes collide: for simulation
   BatchLimits limits;
   Duration grant_time_limit = std::chrono::minutes(10);     // a grant may wait that long for its prefill's turn
   Duration transfer_time_limit = std::chrono::seconds(10);  // from the first sign of a hand-over to its end
+};
+
+// Slots of the blocks that sequences hold, and how many of them hold K and V or are being written by the running step.
+struct SlotCounts {
+  std::uint64_t held = 0;
+  std::uint64_t used = 0;
 };
 
 class Worker {
@@ -89,6 +96,7 @@ class Worker {
   bool idle() const { return sequences_.empty() && !step_running_; }
   const BlockCache& blocks() const { return blocks_; }
   const Heartbeat& stats() const { return stats_; }
+  SlotCounts slots() const;
 
  private:
   using JobKey = std::pair<JobId, Epoch>;

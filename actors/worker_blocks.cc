@@ -176,6 +176,24 @@ void Worker::step_back(Sequence& sequence, Outbox& out) {
   sequence.phase = SequencePhase::kWaiting;
 }
 
+// A shared block counts once.
+SlotCounts Worker::slots() const {
+  const std::uint32_t block_tokens = info_.geometry.block_tokens;
+  std::map<BlockId, std::uint32_t> used;
+  for (const auto& [id, sequence] : sequences_) {
+    const auto running = in_step_.find(id);
+    const std::uint32_t filled = sequence.computed + (running == in_step_.end() ? 0 : running->second);
+    for (std::uint32_t i = 0; i < sequence.blocks.size(); ++i) {
+      std::uint32_t& most = used[sequence.blocks[i]];
+      most = std::max(most, std::min(block_tokens, filled - std::min(filled, i * block_tokens)));
+    }
+  }
+  SlotCounts slots;
+  slots.held = used.size() * std::uint64_t{block_tokens};
+  for (const auto& [block, count] : used) slots.used += count;
+  return slots;
+}
+
 // Something has stopped touching the sequence's blocks.
 void Worker::let_go(Sequence& sequence, Outbox& out) {
   if (sequence.phase == SequencePhase::kEnding) settle(sequence, out);

@@ -149,6 +149,7 @@ void SimCluster::add_worker(const SimPool& pool, std::uint32_t index) {
     worker.blocks_total = pool.blocks;
     worker.limits = pool.limits;
     worker.prefix_caching = pool.prefix_caching;
+    worker.prefix_hash_mask = pool.prefix_hash_mask;
     worker.grant_time_limit = options_.coordinator.request_time_limit;
     worker.transfer_time_limit = options_.transfer_time_limit;
     auto process = std::make_unique<WorkerProcess>(*this, std::move(worker), context);

@@ -46,6 +46,7 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
     made.limits.max_num_batched_tokens = 1u << (3 + random.below(7));
     made.limits.long_prefill_token_threshold = random.chance(1, 2) ? 0 : 1 + static_cast<std::uint32_t>(random.below(made.limits.max_num_batched_tokens));
     made.prefix_caching = !random.chance(1, 8);
+    if (random.chance(1, 4)) made.prefix_hash_mask = random.below(8);  // most prefixes collide
     return made;
   };
   // One worker a pool, hardly larger than the largest job: with a burst of jobs both sides are full at once.

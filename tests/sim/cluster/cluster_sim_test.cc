@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/support/sim_scenario.h"
+#include "tests/support/verdict.h"
 
 namespace baton {
 namespace {
@@ -16,16 +17,6 @@ namespace {
 std::uint64_t setting(const char* name, std::uint64_t fallback) {
   const char* text = std::getenv(name);
   return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
-}
-
-// To whoever watches, and to ./check, which shows it beside ctest's summary.
-void report(const char* line) {
-  std::printf("%s\n", line);
-  const char* path = std::getenv("BATON_CHECK_VERDICTS");
-  std::FILE* file = path == nullptr ? nullptr : std::fopen(path, "a");
-  if (file == nullptr) return;
-  std::fprintf(file, "%s\n", line);
-  std::fclose(file);
 }
 
 std::string joined(const SimVerdict& verdict) {
@@ -86,7 +77,7 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
       static_cast<unsigned long long>(total.preemptions), static_cast<unsigned long long>(total.prefix_hits),
       static_cast<unsigned long long>(total.events), total.virtual_seconds, static_cast<double>(seeds) / minutes,
       static_cast<double>(total.faults) / minutes, static_cast<double>(total.events) / minutes / 60);
-  report(line);
+  test::report_verdict(line);
   // A swarm in which nothing happened would prove nothing.
   if (seeds >= 100) {
     EXPECT_GT(total.transferred, seeds);
