@@ -278,6 +278,7 @@ TEST_F(WorkerBlocksTest, ANewcomerLeavesRoomForThoseThatGrow) {
   step();
   prefill(2, text(20, 2), 2);
   step();
+  step();
   EXPECT_TRUE(shares(2).empty()) << "two blocks are free, but the first needs one of them next";
   run();
   EXPECT_EQ(stream(2), answer(text(20, 2), 2));
