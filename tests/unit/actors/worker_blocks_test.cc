@@ -160,7 +160,7 @@ class WorkerBlocksTest : public ::testing::Test {
   const ActorRef coordinator{NodeId{10}, Incarnation{100}, 0, 0};
   const ActorRef peer{NodeId{20}, Incarnation{200}, 0, 0};
   const ActorRef edge{NodeId{30}, Incarnation{300}, 0, 0};
-  const OracleOptions model;
+  const OracleOptions model{};
   const EngineInfo info = oracle_info(model);
   std::optional<test::EnginePool> pool;
   std::unique_ptr<Engine> oracle;
