@@ -74,6 +74,7 @@ class Coordinator {
     ActorRef edge;
     std::vector<TokenId> prompt;
     SamplingParams sampling;
+    std::string cache_salt;
     Phase phase = Phase::kQueued;
     Epoch epoch = 0;
     std::uint32_t attempts = 0;

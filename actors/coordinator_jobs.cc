@@ -45,6 +45,7 @@ void Coordinator::on(const AdmitJob& admit, Outbox& out) {
   job.edge = out.sender();
   job.prompt = admit.prompt;
   job.sampling = admit.sampling;
+  job.cache_salt = admit.cache_salt;
   if (!admit.seed_given) job.sampling.seed = out.random().next();
   out.send(job.edge, JobAdmitted{admit.job, job.sampling.seed});
   edge->second.jobs.insert(admit.job);
@@ -83,8 +84,8 @@ void Coordinator::place(JobId id, Job& job, const LeastLoaded::Choice& choice, O
   Member& decode = workers_.at(job.decode);
   const bool apart = job.prefill != job.decode;
   out.send(job.edge, JobPlaced{id, job.epoch, prefill.hello.name, decode.hello.name});
-  out.send(prefill.actor, StartPrefill{id, job.epoch, job.edge, apart ? decode.actor : ActorRef{}, job.prompt, job.sampling});
-  if (apart) out.send(decode.actor, StartDecode{id, job.epoch, job.edge, prefill.actor, job.prompt, job.sampling});
+  out.send(prefill.actor, StartPrefill{id, job.epoch, job.edge, apart ? decode.actor : ActorRef{}, job.prompt, job.sampling, job.cache_salt});
+  if (apart) out.send(decode.actor, StartDecode{id, job.epoch, job.edge, prefill.actor, job.prompt, job.sampling, job.cache_salt});
   const std::uint64_t prompt_tokens = job.prompt.size();
   const auto charge = [&](Member& member, NodeId node, std::uint64_t tokens) {
     placement_.assign(node, tokens);

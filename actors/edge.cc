@@ -70,6 +70,7 @@ Result<void> Edge::acceptable(const ClientSubmit& submit) const {
     return fail(ErrorCode::kResourceExhausted, std::to_string(streams_.size()) + " streams are open and " + std::to_string(submit.n) +
                                                    " more would be beyond the limit of this socket, " + std::to_string(options_.streams_max) + ": try later");
   if (!printable(submit.id)) return fail(ErrorCode::kInvalidArgument, "an id has at most 128 printable characters and no spaces");
+  if (!printable(submit.cache_salt)) return fail(ErrorCode::kInvalidArgument, "a cache_salt has at most 128 printable characters and no spaces");
   if (by_id_.contains(submit.id)) return fail(ErrorCode::kAlreadyExists, "a job with id '" + submit.id + "' is running: choose another");
   RETURN_IF_ERROR(validate(submit));
   return validate_ids(submit.sampling, tokenizer_.vocab_size());
@@ -132,6 +133,7 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
   admit.sampling = submit.sampling;
   admit.seed_given = submit.seed_given || submit.n > 1;
   admit.time_limit_ns = submit.time_limit_ns;
+  admit.cache_salt = submit.cache_salt;
   for (std::uint32_t choice = 0; choice < submit.n; ++choice) {
     admit.job = JobId{out.random().next()};
     while (admit.job.value == 0 || streams_.contains(admit.job)) admit.job.value = out.random().next();

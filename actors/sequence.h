@@ -4,9 +4,13 @@
 //   kWaiting --blocks--> kRunning ----------------------------> kEnding   role both, or a job of one token
 //   kWaiting --blocks--> kRunning --prompt done--> kHandingOver --> kEnding   prefill half
 //   kWaiting --blocks, grant--> kAwaitingKv --verified--> kRunning --> kEnding  decode half
-//                                    '--lost, corrupt or late--> kRunning from position 0 (a miss is recomputed here)
+//                                    '--lost, corrupt or late--> kRunning as a local one (a miss is recomputed here)
+//   kRunning, kHandingOver, kAwaitingKv --an older one needs the blocks--> kPreempted --untouched--> kWaiting
 //
-// kEnding lasts until nothing touches the blocks any more: no engine step, no push that reads them, no transfer that may
+// A preempted sequence keeps its turn and what it has generated; it computes prompt and generated tokens again and goes on with the
+// same tokens. A preempted decode half goes on as a local one.
+//
+// kPreempted and kEnding last until nothing touches the blocks any more: no engine step, no push that reads them, no transfer that may
 // still write them. Only then they go back to the pool.
 #pragma once
 
@@ -17,19 +21,20 @@
 #include <vector>
 
 #include "kernels/block_id.h"
+#include "kvstore/prefix_index.h"
 #include "protocol/messages.h"
 #include "scheduling/batch_plan.h"
 
 namespace baton {
 
-enum class SequencePhase : std::uint8_t { kWaiting, kAwaitingKv, kRunning, kHandingOver, kEnding };
+enum class SequencePhase : std::uint8_t { kWaiting, kAwaitingKv, kRunning, kHandingOver, kPreempted, kEnding };
 enum class SequenceKind : std::uint8_t { kLocal, kPrefillHalf, kDecodeHalf };
 
 // The prefill half's view of the transfer.
 struct OutgoingKv {
   std::optional<Grant> grant;
-  std::vector<std::uint64_t> digests;  // of the prompt's blocks computed so far
-  std::uint32_t blocks_pushed = 0;
+  std::vector<std::uint64_t> digests;  // of the prompt's first blocks: computed, or found with a digest
+  std::uint32_t blocks_pushed = 0;     // logical: the first block not yet pushed
   std::uint32_t pushes_pending = 0;
   bool last_sent = false;
   bool declined = false;  // decode computes the prompt itself
@@ -42,8 +47,9 @@ struct IncomingKv {
   bool open = false;                                // the data plane may still write the blocks
   bool begun = false;                               // a sign of the hand-over has come: its time limit runs
   bool complete = false;                            // closed with everything landed
-  std::map<std::uint32_t, std::uint64_t> landed;    // place -> digest of what landed
-  std::map<std::uint32_t, KvHandle> handles;        // place -> what was sent
+  std::uint32_t first_block = 0;                    // logical: those before it were found in the prefix cache
+  std::map<std::uint32_t, std::uint64_t> landed;    // logical block -> digest of what landed
+  std::map<std::uint32_t, KvHandle> handles;        // logical block -> what was sent
   bool last_received = false;
   ScoredToken first;
   std::uint64_t bytes = 0;
@@ -51,7 +57,7 @@ struct IncomingKv {
 };
 
 struct Sequence {
-  std::uint64_t id = 0;  // the worker's own, increasing: order of arrival; also the owner of its blocks
+  std::uint64_t id = 0;  // the worker's own, increasing: order of arrival; also a holder of its blocks
   JobId job;
   Epoch epoch = 0;
   ActorRef edge;
@@ -60,10 +66,13 @@ struct Sequence {
   SequencePhase phase = SequencePhase::kWaiting;
   std::vector<TokenId> prompt;
   SamplingParams sampling;
+  PrefixContext context;
   std::vector<TokenId> generated;
   ScoredToken first;           // the first of them, with the log-probabilities that decode emits again
   std::uint32_t computed = 0;  // positions whose K and V are in the blocks
-  std::vector<BlockId> blocks;
+  std::vector<BlockId> blocks;  // at least those of the computed positions
+  std::uint32_t published = 0;  // of them, the leading ones that are in the prefix index; never written again
+  bool recomputes = false;      // was preempted; what the cache gives back to it is no hit
   bool in_step = false;
   OutgoingKv outgoing;
   IncomingKv incoming;
@@ -71,6 +80,11 @@ struct Sequence {
   std::uint32_t length() const { return static_cast<std::uint32_t>(prompt.size() + generated.size()); }
   TokenId token_at(std::uint32_t position) const {
     return position < prompt.size() ? prompt[position] : generated[position - prompt.size()];
+  }
+  std::vector<TokenId> tokens(std::uint32_t from, std::uint32_t count) const {
+    std::vector<TokenId> copy(count);
+    for (std::uint32_t i = 0; i < count; ++i) copy[i] = token_at(from + i);
+    return copy;
   }
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Membership and liveness of a worker. The other halves of the class are worker_steps.cc and worker_kv.cc.
+// Membership and liveness of a worker. The rest of the class is in worker_steps.cc, worker_blocks.cc and worker_kv.cc.
 #include "actors/worker.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ Worker::Worker(WorkerOptions options, const EngineInfo& engine_info, EnginePort&
       plane_(plane),
       process_(process),
       coordinator_{options_.coordinator_node, {}, 0, 0},
-      pool_(options_.blocks_total) {}
+      blocks_(options_.blocks_total, info_.geometry.block_tokens, options_.prefix_hash_mask) {}
 
 void Worker::start(Outbox& out) {
   out.introduce(options_.coordinator_node, options_.coordinator_address);
@@ -120,7 +120,7 @@ void Worker::heartbeat(Outbox& out) {
   stats_.running = stats_.waiting = 0;
   for (const auto& [id, sequence] : sequences_)
     ++(sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kHandingOver ? stats_.running : stats_.waiting);
-  stats_.blocks_free = pool_.counts().free;
+  stats_.blocks_free = blocks_.counts().available();
   out.send(coordinator_, stats_);
   redial();
   next_heartbeat_ = out.now() + heartbeat_interval_;
@@ -157,9 +157,10 @@ void Worker::on(const FsckRequest& request, Outbox& out) {
 FsckAccount Worker::account() const {
   FsckAccount account;
   account.worker = options_.name;
-  const BlockCounts& counts = pool_.counts();
+  const BlockCounts& counts = blocks_.counts();
   account.blocks_total = counts.total;
   account.free = counts.free;
+  account.cached = counts.cached;
   account.held = counts.held;
   account.leased = counts.leased;
   account.quarantined = counts.quarantined;
@@ -169,13 +170,15 @@ FsckAccount Worker::account() const {
   for (const auto& [id, sequence] : sequences_) {
     held_by[id] = sequence.blocks;
     if (sequence.phase == SequencePhase::kWaiting && !sequence.blocks.empty()) account.problems.push_back("job " + to_hex(sequence.job.value) + " waits for blocks it has");
+    if (sequence.published > sequence.blocks.size() || sequence.computed < sequence.published * info_.geometry.block_tokens)
+      account.problems.push_back("job " + to_hex(sequence.job.value) + " has published what it has not computed");
     if (sequence.phase != SequencePhase::kEnding && by_job_.at(sequence.job) != id) account.problems.push_back("job " + to_hex(sequence.job.value) + " runs twice");
   }
   for (const auto& [transfer, id] : by_transfer_)
     if (!sequences_.contains(id)) account.problems.push_back("transfer " + to_string(transfer) + " may write blocks of nobody");
   for (const auto& [ticket, id] : by_ticket_)
     if (!sequences_.contains(id)) account.problems.push_back("push " + std::to_string(ticket) + " reads blocks of nobody");
-  for (std::string& problem : pool_.check_integrity(held_by)) account.problems.push_back(std::move(problem));
+  for (std::string& problem : blocks_.check_integrity(held_by)) account.problems.push_back(std::move(problem));
   if (account.problems.size() > 64) account.problems.resize(64);
   return account;
 }

@@ -4,8 +4,20 @@
 // object: the role decides what the coordinator sends it.
 //
 // Runs on the control loop only. Owns the sequences and the block accounts; borrows the engine port, the data plane and the
-// process control. Sequences take blocks strictly in order of arrival: with one order of dispatch for all workers this is what
-// keeps a full prefill worker and a full decode worker from waiting for each other for ever.
+// process control.
+//
+// First come, first blocks. Sequences are admitted strictly in order of arrival and take blocks as they grow. One that finds none
+// free or cached takes them from the youngest sequence that has some and is younger than itself: that one is preempted, goes
+// back to waiting with its turn and computes its tokens again later. One that finds none younger keeps what it has and waits. So
+// at any time every admitted sequence is older than every waiting one, save those that need nothing more (ending, or handed over
+// and waiting for the result), and those end by themselves within a time limit.
+// Why nothing waits for ever: the coordinator dispatches both halves of a job in one turn, so all workers know jobs in one order.
+// Of the jobs that have not ended take the first. On each worker that has it, it is the oldest sequence: it is admitted, since
+// nothing younger stays before it, and it can take the blocks of everything younger, also of decode halves that hold them for
+// KV not yet sent (their transfer is closed first) and of prefill halves that hold them for a grant not yet given. Both its halves
+// therefore get what they need of their workers, and wait for nothing but each other and a transfer with a time limit. It fits:
+// add() refuses what is larger than the pool. Then the next job is the first. A sequence is preempted only for an older one, and
+// there are finitely many of those.
 // Bounded: sequences by the coordinator's dispatch limit, tombstones and early grants by constants below.
 #pragma once
 
@@ -22,7 +34,7 @@
 #include "actors/sequence.h"
 #include "engine/engine.h"
 #include "engine/engine_port.h"
-#include "kvstore/block_pool.h"
+#include "kvstore/block_cache.h"
 #include "protocol/codec.h"
 #include "runtime/actor/actor.h"
 #include "runtime/actor/timers.h"
@@ -40,9 +52,17 @@ struct WorkerOptions {
   std::string coordinator_address;
   NodeId coordinator_node;
   std::uint32_t blocks_total = 0;
+  bool prefix_caching = true;
+  std::uint64_t prefix_hash_mask = ~std::uint64_t{0};  // fewer bits make prefixes collide: for simulation
   BatchLimits limits;
   Duration grant_time_limit = std::chrono::minutes(10);     // a grant may wait that long for its prefill's turn
   Duration transfer_time_limit = std::chrono::seconds(10);  // from the first sign of a hand-over to its end
+};
+
+// Slots of the blocks that sequences hold, and how many of them hold K and V or are being written by the running step.
+struct SlotCounts {
+  std::uint64_t held = 0;
+  std::uint64_t used = 0;
 };
 
 class Worker {
@@ -74,7 +94,9 @@ class Worker {
   // The block accounts with every complaint of check_integrity(); empty `problems` when all is well.
   FsckAccount account() const;
   bool idle() const { return sequences_.empty() && !step_running_; }
-  const BlockPool& pool() const { return pool_; }
+  const BlockCache& blocks() const { return blocks_; }
+  const Heartbeat& stats() const { return stats_; }
+  SlotCounts slots() const;
 
  private:
   using JobKey = std::pair<JobId, Epoch>;
@@ -92,9 +114,9 @@ class Worker {
   // worker_steps.cc: continuous batching and the life of a sequence
   Sequence* find(JobId job, Epoch epoch);
   void add(Sequence sequence, Outbox& out);
-  void admit_waiting(Outbox& out);
-  bool give_blocks(Sequence& sequence, Outbox& out);
   void maybe_step(Outbox& out);
+  BatchPlan plan_step(Outbox& out);
+  SequencePlan plan_share(Sequence& sequence, std::uint32_t tokens);
   void step_done(const StepResult& result, Outbox& out);
   void take_result(Sequence& sequence, const SequenceResult& result, std::uint32_t computed, Outbox& out);
   void emit(const Sequence& sequence, const ScoredToken& drawn);
@@ -107,12 +129,31 @@ class Worker {
   bool buried(JobId job, Epoch epoch) const;
   void flush(Outbox& out);
 
+  // worker_blocks.cc: admission, growth, preemption, and the prefix cache
+  void admit_waiting(Outbox& out);
+  bool admit(Sequence& sequence, Outbox& out);
+  std::uint32_t blocks_spoken_for() const;
+  bool may_reuse(const Sequence& sequence) const;
+  std::vector<BlockId> cached_prefix(const Sequence& sequence) const;
+  void take_prefix(Sequence& sequence, const std::vector<BlockId>& found, Outbox& out);
+  void extend_prefix(Sequence& sequence, Outbox& out);
+  void publish(Sequence& sequence);
+  void take_blocks(Sequence& sequence, std::uint32_t count);
+  std::uint32_t grow(Sequence& sequence, std::uint32_t tokens, Outbox& out);
+  void make_room(const Sequence& needy, Outbox& out);
+  void preempt(Sequence& sequence, Outbox& out);
+  void step_back(Sequence& sequence, Outbox& out);
+  void let_go(Sequence& sequence, Outbox& out);
+
   // worker_kv.cc: both halves of a hand-over
   void open_transfer(Sequence& sequence, Outbox& out);
   void send_grant(const Sequence& sequence, Outbox& out);
   void hand_over(Sequence& sequence, Outbox& out);
   void push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out);
+  void close_incoming(Sequence& sequence);
   void check_incoming(Sequence& sequence, Outbox& out);
+  void adopt(Sequence& sequence, Outbox& out);
+  void forgo_transfer(Sequence& sequence, const std::string& why, Outbox& out);
   void recompute(Sequence& sequence, const std::string& why, Outbox& out);
   void watch_incoming(Sequence& sequence, Outbox& out);
   void on_event(const PieceArrived&, Outbox&);
@@ -144,7 +185,7 @@ class Worker {
   std::map<NodeId, PeerCard> peers_;
   std::set<PeerKey> redial_;  // whose data connection broke since the last heartbeat
 
-  BlockPool pool_;
+  BlockCache blocks_;
   std::map<std::uint64_t, Sequence> sequences_;  // by id: in order of arrival
   std::map<JobId, std::uint64_t> by_job_;
   std::map<TransferId, std::uint64_t> by_transfer_;  // open() of ours not yet closed

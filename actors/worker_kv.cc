@@ -3,6 +3,7 @@
 // the sequence only when the transfer has closed complete and every digest of what landed equals the digest of what was sent.
 // Anything else is a miss: decode computes the prompt itself. No block is written, reused or read in between.
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -22,23 +23,24 @@ void Worker::open_transfer(Sequence& sequence, Outbox& out) {
   }
   const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   sequence.phase = SequencePhase::kAwaitingKv;
+  sequence.incoming.first_block = sequence.published;  // what was found here need not come
   sequence.incoming.transfer = TransferId{out.random().next(), out.random().next()};
   sequence.incoming.open = true;
   by_transfer_[sequence.incoming.transfer] = sequence.id;
   plane_.open(sequence.incoming.transfer, {sequence.peer.node, sequence.peer.incarnation},
-              make_places(info_.geometry, sequence.blocks, prompt_tokens), options_.grant_time_limit);
+              make_places(info_.geometry, sequence.blocks, prompt_tokens, sequence.incoming.first_block), options_.grant_time_limit);
   send_grant(sequence, out);
 }
 
 // Said again from time to time while the prefill worker has nothing to say: an idle link does not notice that it is dead.
 void Worker::send_grant(const Sequence& sequence, Outbox& out) {
-  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   Grant grant;
   grant.transfer = sequence.incoming.transfer;
   grant.job = sequence.job;
   grant.epoch = sequence.epoch;
   grant.group = info_.geometry.group;
-  grant.blocks.assign(sequence.blocks.begin(), sequence.blocks.begin() + info_.geometry.blocks_for(prompt_tokens));
+  grant.first_block = sequence.incoming.first_block;
+  grant.blocks.assign(sequence.blocks.begin() + sequence.incoming.first_block, sequence.blocks.end());
   grant.time_limit_ns = static_cast<std::uint64_t>(options_.grant_time_limit.count());
   out.send(sequence.peer, grant);
   overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
@@ -56,8 +58,8 @@ void Worker::on_event(const PieceArrived& arrived, Outbox& out) {
   const auto it = by_transfer_.find(arrived.transfer);
   if (it == by_transfer_.end()) return;
   Sequence& sequence = sequences_.at(it->second);
-  for (std::size_t i = 0; i < arrived.digests.size(); ++i)
-    sequence.incoming.landed[arrived.first_place + static_cast<std::uint32_t>(i)] = arrived.digests[i];
+  const std::uint32_t first = sequence.incoming.first_block + arrived.first_place;
+  for (std::size_t i = 0; i < arrived.digests.size(); ++i) sequence.incoming.landed[first + static_cast<std::uint32_t>(i)] = arrived.digests[i];
   const std::uint64_t bytes = arrived.digests.size() * info_.geometry.block_bytes();
   sequence.incoming.bytes += bytes;
   stats_.kv_bytes_received += bytes;
@@ -92,11 +94,18 @@ void Worker::on_event(const TransferClosed& closed, Outbox& out) {
   Sequence& sequence = sequences_.at(it->second);
   by_transfer_.erase(it);
   sequence.incoming.open = false;
-  const auto places = info_.geometry.blocks_for(sequence.prompt.size());
+  const auto places = info_.geometry.blocks_for(sequence.prompt.size()) - sequence.incoming.first_block;
   sequence.incoming.complete = sequence.incoming.landed.size() == places;
-  if (sequence.phase == SequencePhase::kEnding) settle(sequence, out);
+  if (sequence.phase != SequencePhase::kAwaitingKv) let_go(sequence, out);
   else if (sequence.incoming.complete) check_incoming(sequence, out);
   else recompute(sequence, closed.reason, out);
+}
+
+// The data plane may go on writing until it says that it does not.
+void Worker::close_incoming(Sequence& sequence) {
+  if (!sequence.incoming.open || sequence.phase == SequencePhase::kPreempted) return;  // preempted: it is being closed already
+  plane_.close(sequence.incoming.transfer);
+  blocks_.quarantine(std::span(sequence.blocks).subspan(sequence.incoming.first_block), sequence.id);
 }
 
 // Adopts the sequence, or finds the miss, once everything that can be known is known.
@@ -114,7 +123,7 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
     recompute(sequence, "the first token is outside the vocabulary", out);
     return;
   }
-  for (std::uint32_t i = 0; i < blocks; ++i) {
+  for (std::uint32_t i = incoming.first_block; i < blocks; ++i) {
     const auto handle = incoming.handles.find(i);
     const auto landed = incoming.landed.find(i);
     const bool same = handle != incoming.handles.end() && landed != incoming.landed.end() &&
@@ -127,25 +136,41 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
       return;
     }
   }
+  adopt(sequence, out);
+}
+
+// What has come is verified, so it is as good as computed here: others may use it too. From here on the sequence is a local one.
+void Worker::adopt(Sequence& sequence, Outbox& out) {
+  IncomingKv& incoming = sequence.incoming;
   overdue_.cancel(sequence.id);
   out.send(sequence.peer, TransferResult{incoming.transfer, sequence.job, sequence.epoch, true, {}});
-  sequence.computed = prompt_tokens;
+  sequence.kind = SequenceKind::kLocal;
+  sequence.computed = static_cast<std::uint32_t>(sequence.prompt.size());
+  publish(sequence);
+  for (std::uint32_t i = incoming.first_block; i < sequence.published; ++i) blocks_.note_digest(sequence.blocks[i], incoming.landed.at(i));
+  incoming.landed.clear();
+  incoming.handles.clear();
   emit(sequence, incoming.first);  // again: prefill may die with its own batch undelivered
   sequence.generated = {incoming.first.token};
   sequence.phase = SequencePhase::kRunning;
 }
 
+// The prompt will be computed here, whatever the prefill worker still does about it.
+void Worker::forgo_transfer(Sequence& sequence, const std::string& why, Outbox& out) {
+  CHECK(!sequence.incoming.open);
+  if (sequence.incoming.transfer != TransferId{})
+    out.send(sequence.peer, TransferResult{sequence.incoming.transfer, sequence.job, sequence.epoch, false, why.substr(0, kReasonBytesMax)});
+  sequence.incoming = {};
+  sequence.kind = SequenceKind::kLocal;
+}
+
 // A miss. The sequence has its blocks and its prompt, so this worker computes what it did not get; tokens that prefill already
 // sent come out again with equal content.
 void Worker::recompute(Sequence& sequence, const std::string& why, Outbox& out) {
-  CHECK(!sequence.incoming.open);
   overdue_.cancel(sequence.id);
-  if (sequence.incoming.transfer != TransferId{})
-    out.send(sequence.peer, TransferResult{sequence.incoming.transfer, sequence.job, sequence.epoch, false, why.substr(0, kReasonBytesMax)});
-  sequence.computed = 0;
+  forgo_transfer(sequence, why, out);
+  sequence.computed = sequence.published * info_.geometry.block_tokens;
   sequence.generated.clear();
-  sequence.incoming.bytes = 0;
-  sequence.incoming.transport.clear();
   sequence.phase = SequencePhase::kRunning;
 }
 
@@ -166,16 +191,18 @@ void Worker::on(const Grant& grant, Outbox& out) {
   hand_over(*sequence, out);
 }
 
-// Pushes what is finished and granted. Called after each chunk and when the grant comes.
+// Pushes what is finished, wanted and granted. Called after each chunk, after each find in the cache and when the grant comes.
 void Worker::hand_over(Sequence& sequence, Outbox& out) {
   OutgoingKv& outgoing = sequence.outgoing;
   if (!outgoing.grant || outgoing.last_sent || outgoing.declined) return;
   const std::uint32_t blocks = info_.geometry.blocks_for(sequence.prompt.size());
-  if (outgoing.grant->blocks.size() != blocks) {
+  if (outgoing.grant->blocks.empty() || outgoing.grant->blocks.size() + outgoing.grant->first_block != blocks) {
     outgoing.grant.reset();  // nonsense from a peer: as good as none
     return;
   }
-  const auto finished = static_cast<std::uint32_t>(outgoing.digests.size());
+  outgoing.blocks_pushed = std::max(outgoing.blocks_pushed, outgoing.grant->first_block);
+  // Fewer than were pushed before: it was preempted and is not that far again. What was pushed has landed, and is the same.
+  const auto finished = std::max(static_cast<std::uint32_t>(outgoing.digests.size()), outgoing.blocks_pushed);
   if (finished > outgoing.blocks_pushed || sequence.phase == SequencePhase::kHandingOver)
     push_blocks(sequence, finished - outgoing.blocks_pushed, out);
 }
@@ -189,14 +216,14 @@ void Worker::push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out) {
   handoff.first_block = outgoing.blocks_pushed;
   for (std::uint32_t i = outgoing.blocks_pushed; i < outgoing.blocks_pushed + count; ++i)
     handoff.handles.push_back({out.self().node, out.self().incarnation, info_.geometry.group, sequence.blocks[i],
-                               pool_.generation(sequence.blocks[i]),
+                               blocks_.generation(sequence.blocks[i]),
                                tokens_in_block(info_.geometry, static_cast<std::uint32_t>(sequence.prompt.size()), i), outgoing.digests[i]});
   if (count > 0) {
     const std::uint64_t ticket = next_ticket_++;
     by_ticket_[ticket] = sequence.id;
     ++outgoing.pushes_pending;
     plane_.push(ticket, {sequence.peer.node, sequence.peer.incarnation}, handoff.transfer,
-                plan_pieces(info_.geometry, sequence.blocks, outgoing.grant->blocks, outgoing.blocks_pushed, count));
+                plan_pieces(info_.geometry, sequence.blocks, outgoing.grant->blocks, outgoing.grant->first_block, outgoing.blocks_pushed, count));
     stats_.kv_bytes_sent += count * info_.geometry.block_bytes();
     outgoing.blocks_pushed += count;
   }
@@ -234,7 +261,7 @@ void Worker::on_event(const PushDone& done, Outbox& out) {
   Sequence& sequence = sequences_.at(it->second);
   by_ticket_.erase(it);
   --sequence.outgoing.pushes_pending;
-  if (sequence.phase == SequencePhase::kEnding) settle(sequence, out);
+  let_go(sequence, out);
 }
 
 // Membership is the coordinator's to decide; as long as the peer is in, its address is valid. Dialled with the next heartbeat:

@@ -19,6 +19,7 @@ Sequence sequence_of(const Start& start) {
   sequence.edge = start.edge;
   sequence.prompt = start.prompt;
   sequence.sampling = start.sampling;
+  sequence.context.salt = start.cache_salt;
   return sequence;
 }
 
@@ -56,6 +57,8 @@ void Worker::add(Sequence sequence, Outbox& out) {
   if (buried(sequence.job, sequence.epoch) || find(sequence.job, sequence.epoch) != nullptr) return;
   if (const auto older = by_job_.find(sequence.job); older != by_job_.end()) end(sequences_.at(older->second), out);
   sequence.id = next_sequence_++;
+  sequence.context.model_hash = info_.model_hash;
+  sequence.context.numerics_fingerprint = info_.numerics_fingerprint;
   const std::uint64_t id = sequence.id;
   by_job_[sequence.job] = id;
   Sequence& added = sequences_.emplace(id, std::move(sequence)).first->second;
@@ -73,67 +76,56 @@ void Worker::add(Sequence sequence, Outbox& out) {
   maybe_step(out);
 }
 
-// Strictly in order of arrival: see the head of worker.h.
-void Worker::admit_waiting(Outbox& out) {
-  std::uint32_t active = 0;
-  for (const auto& [id, sequence] : sequences_)
-    if (sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kAwaitingKv) ++active;
-  for (auto& [id, sequence] : sequences_) {
-    if (sequence.phase != SequencePhase::kWaiting) continue;
-    if (active >= options_.limits.max_num_seqs || !give_blocks(sequence, out)) return;
-    ++active;
-  }
-}
-
-// All blocks the sequence can ever need here, at once: a decode never stops for want of a block.
-bool Worker::give_blocks(Sequence& sequence, Outbox& out) {
-  const std::uint32_t tokens = static_cast<std::uint32_t>(sequence.prompt.size()) +
-                               (sequence.kind == SequenceKind::kPrefillHalf ? 0 : sequence.sampling.max_tokens - 1);
-  auto blocks = pool_.allocate(info_.geometry.blocks_for(tokens), sequence.id);
-  if (!blocks) return false;
-  sequence.blocks = std::move(*blocks);
-  sequence.phase = SequencePhase::kRunning;
-  if (sequence.kind == SequenceKind::kDecodeHalf) open_transfer(sequence, out);
-  return true;
-}
-
 void Worker::maybe_step(Outbox& out) {
   admit_waiting(out);
   flush(out);
   if (step_running_) return;
-  std::vector<Sequence*> runnable;
-  std::vector<BatchCandidate> candidates;
-  for (auto& [id, sequence] : sequences_)
-    if (sequence.phase == SequencePhase::kRunning) {
-      runnable.push_back(&sequence);
-      candidates.push_back({sequence.length() - sequence.computed, !sequence.generated.empty() && sequence.computed + 1 == sequence.length()});
-    }
-  if (runnable.empty()) return;
-  const std::vector<std::uint32_t> granted = plan_batch(candidates, options_.limits);
-  BatchPlan plan;
+  BatchPlan plan = plan_step(out);
+  if (plan.sequences.empty()) return;
   plan.step = next_step_++;
-  const std::uint32_t block_tokens = info_.geometry.block_tokens;
-  for (std::size_t i = 0; i < runnable.size(); ++i) {
-    if (granted[i] == 0) continue;
-    Sequence& sequence = *runnable[i];
-    SequencePlan share;
-    share.sequence = sequence.id;
-    share.first_position = sequence.computed;
-    for (std::uint32_t t = 0; t < granted[i]; ++t) share.tokens.push_back(sequence.token_at(sequence.computed + t));
-    share.blocks = sequence.blocks;
-    const std::uint32_t end_position = sequence.computed + granted[i];
-    share.sample = end_position == sequence.length();
-    plan_sampling(sequence, share);
-    if (sequence.kind == SequenceKind::kPrefillHalf) {
-      share.digest_begin = static_cast<std::uint32_t>(sequence.outgoing.digests.size());
-      share.digest_end = share.sample ? info_.geometry.blocks_for(end_position) : end_position / block_tokens;
-    }
-    sequence.in_step = true;
-    in_step_[sequence.id] = granted[i];
-    plan.sequences.push_back(std::move(share));
-  }
   step_running_ = true;
   engine_.submit(std::move(plan), [this](StepResult result, Outbox& later) { step_done(result, later); });
+}
+
+// Shares are granted first and find their blocks then, oldest sequence first: what an older one takes from a younger one the
+// younger one has not planned with yet.
+BatchPlan Worker::plan_step(Outbox& out) {
+  std::vector<Sequence*> runnable;
+  std::vector<BatchCandidate> candidates;
+  for (auto& [id, sequence] : sequences_) {
+    if (sequence.phase != SequencePhase::kRunning) continue;
+    extend_prefix(sequence, out);
+    runnable.push_back(&sequence);
+    candidates.push_back({sequence.length() - sequence.computed, !sequence.generated.empty() && sequence.computed + 1 == sequence.length()});
+  }
+  BatchPlan plan;
+  if (runnable.empty()) return plan;
+  const std::vector<std::uint32_t> granted = plan_batch(candidates, options_.limits);
+  for (std::size_t i = 0; i < runnable.size(); ++i) {
+    if (granted[i] == 0 || runnable[i]->phase != SequencePhase::kRunning) continue;
+    const std::uint32_t tokens = grow(*runnable[i], granted[i], out);
+    if (tokens > 0) plan.sequences.push_back(plan_share(*runnable[i], tokens));
+  }
+  return plan;
+}
+
+SequencePlan Worker::plan_share(Sequence& sequence, std::uint32_t tokens) {
+  const std::uint32_t end_position = sequence.computed + tokens;
+  CHECK(sequence.computed >= sequence.published * info_.geometry.block_tokens, "a step would write a block that others may read");
+  SequencePlan share;
+  share.sequence = sequence.id;
+  share.first_position = sequence.computed;
+  share.tokens = sequence.tokens(sequence.computed, tokens);
+  share.blocks = sequence.blocks;
+  share.sample = end_position == sequence.length();
+  plan_sampling(sequence, share);
+  if (sequence.kind == SequenceKind::kPrefillHalf) {
+    share.digest_begin = static_cast<std::uint32_t>(sequence.outgoing.digests.size());
+    share.digest_end = share.sample ? info_.geometry.blocks_for(end_position) : end_position / info_.geometry.block_tokens;
+  }
+  sequence.in_step = true;
+  in_step_[sequence.id] = tokens;
+  return share;
 }
 
 void Worker::step_done(const StepResult& result, Outbox& out) {
@@ -160,7 +152,12 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
   if (sequence.computed < prompt_tokens) stats_.prompt_tokens_computed += std::min(computed, prompt_tokens - sequence.computed);
   if (!result.prompt.empty()) emit_prompt(sequence, result.prompt, out);
   sequence.computed += computed;
-  for (const std::uint64_t digest : result.digests) sequence.outgoing.digests.push_back(digest);
+  publish(sequence);
+  for (const std::uint64_t digest : result.digests) {
+    const std::size_t i = sequence.outgoing.digests.size();
+    if (i < sequence.published) blocks_.note_digest(sequence.blocks[i], digest);
+    sequence.outgoing.digests.push_back(digest);
+  }
   if (result.sampled) {
     const ScoredToken drawn{result.token, result.logprob, result.top};
     if (sequence.generated.empty()) sequence.first = drawn;
@@ -179,7 +176,7 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
     }
     if (sequence.kind == SequenceKind::kPrefillHalf) {
       sequence.phase = SequencePhase::kHandingOver;
-      pool_.lease(sequence.blocks, sequence.id);
+      blocks_.lease(sequence.blocks, sequence.id);
       overdue_.set(sequence.id, out.now() + options_.grant_time_limit);
       arm(out);
     }
@@ -229,14 +226,11 @@ void Worker::on(const CancelJob& cancel, Outbox& out) {
 // From here on nothing of the sequence is seen outside; its blocks follow as soon as nothing touches them.
 void Worker::end(Sequence& sequence, Outbox& out) {
   CHECK(sequence.phase != SequencePhase::kEnding);
+  close_incoming(sequence);
   sequence.phase = SequencePhase::kEnding;
   by_job_.erase(sequence.job);
   bury(sequence.job, sequence.epoch);
   overdue_.cancel(sequence.id);
-  if (sequence.incoming.open) {
-    plane_.close(sequence.incoming.transfer);
-    pool_.quarantine(sequence.blocks, sequence.id);
-  }
   if (sequence.outgoing.pushes_pending > 0 && !sequence.outgoing.result_received) plane_.abandon(sequence.outgoing.grant->transfer);
   settle(sequence, out);
 }
@@ -245,7 +239,7 @@ void Worker::settle(Sequence& sequence, Outbox&) {
   CHECK(sequence.phase == SequencePhase::kEnding);
   if (sequence.in_step || sequence.incoming.open || sequence.outgoing.pushes_pending > 0) return;
   batches_.to_coordinator.released.push_back({sequence.job, sequence.epoch});
-  pool_.release(sequence.blocks, sequence.id);
+  blocks_.release(sequence.blocks, sequence.id);
   sequences_.erase(sequence.id);
 }
 

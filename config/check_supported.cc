@@ -41,7 +41,6 @@ void check_supported(const Topology& topology, const ReadContext& context) {
                    "this type", "auto, float16 or float32");
   unsupported.when(topology.kv_cache.host_memory != 0, "kv_cache.host_memory", "moving KV to host memory", "leave it at 0");
   unsupported.when(topology.kv_cache.gpu_memory_utilization != 0.0, "kv_cache.gpu_memory_utilization", "a GPU", "give kv_cache.memory");
-  unsupported.note_when(topology.kv_cache.prefix_caching, "kv_cache.prefix_caching", "prefix caching comes with a later version; prompts are computed in full");
   unsupported.note_when(topology.gateway.has_value(), "gateway", "the HTTP gateway comes with a later version; jobs go through coordinator.jobs");
   unsupported.when(topology.nodes.size() > 1, "nodes", "more than one node", "leave nodes out for this machine alone");
   for (std::size_t i = 0; i < topology.nodes.size(); ++i) {

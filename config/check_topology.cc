@@ -143,10 +143,15 @@ class Checker {
   }
 
   void limits() const {
-    for (const PoolSection& pool : topology_.pools)
+    for (const PoolSection& pool : topology_.pools) {
+      if (pool.limits.long_prefill_token_threshold > pool.limits.max_num_batched_tokens)
+        error("pools." + pool.name + ".limits.long_prefill_token_threshold", "long_prefill_token_threshold (" + std::to_string(pool.limits.long_prefill_token_threshold) +
+                                  ") is above max_num_batched_tokens (" + std::to_string(pool.limits.max_num_batched_tokens) + "): it would never matter",
+              "lower it, or leave it at 0 for a quarter of max_num_batched_tokens");
       if (pool.role != PoolRole::kPrefill && pool.limits.max_num_seqs > pool.limits.max_num_batched_tokens)
         error("pools." + pool.name + ".limits", "max_num_seqs (" + std::to_string(pool.limits.max_num_seqs) + ") is above max_num_batched_tokens (" +
                                                     std::to_string(pool.limits.max_num_batched_tokens) + "): a step could not take one token of each");
+    }
   }
 
   void lifecycle() const {

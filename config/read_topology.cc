@@ -208,6 +208,7 @@ struct Reader {
       Section limits = section.section("limits");
       limits.read("max_num_batched_tokens", out.limits.max_num_batched_tokens, {1, 1u << 20});
       limits.read("max_num_seqs", out.limits.max_num_seqs, {1, 1u << 16});
+      limits.read("long_prefill_token_threshold", out.limits.long_prefill_token_threshold, {0, 1u << 20});
       limits.finish();
       Section autoscale = section.section("autoscale");
       autoscale.read("min", out.autoscale_min, {1, 1024});

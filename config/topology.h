@@ -51,7 +51,7 @@ struct KvCacheSection {
   DtypeOption dtype = DtypeOption::kAuto;        // auto: the model's
   std::uint32_t block_size = 16;                 // tokens per block, a power of two in 1..256
   std::uint64_t memory = 512ull << 20;           // bytes per worker
-  bool prefix_caching = false;
+  bool prefix_caching = true;
   std::uint64_t host_memory = 0;                 // bytes; 0: none
   double gpu_memory_utilization = 0.0;           // share of a device's memory; 0: `memory` counts
 };
@@ -77,6 +77,7 @@ struct NodeSection {
 struct PoolLimits {
   std::uint32_t max_num_batched_tokens = 2048;   // input tokens of one engine step
   std::uint32_t max_num_seqs = 64;               // sequences running at once
+  std::uint32_t long_prefill_token_threshold = 0;  // tokens; 0: a quarter of max_num_batched_tokens
 };
 struct PoolSection {
   std::string name;                              // workers are NAME-0, NAME-1, …

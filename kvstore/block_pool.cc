@@ -7,6 +7,13 @@
 #include "runtime/base/check.h"
 
 namespace baton {
+namespace {
+
+std::string name_of(BlockId block) { return "block " + std::to_string(block); }
+
+constexpr const char* kNotHeld = "a block changed state by a hand that does not hold it";
+
+}  // namespace
 
 BlockPool::BlockPool(std::uint32_t blocks) : blocks_(blocks) {
   counts_.total = counts_.free = blocks;
@@ -16,6 +23,7 @@ BlockPool::BlockPool(std::uint32_t blocks) : blocks_(blocks) {
 std::uint32_t& BlockPool::count_of(BlockState state) {
   switch (state) {
     case BlockState::kFree: return counts_.free;
+    case BlockState::kCached: return counts_.cached;
     case BlockState::kHeld: return counts_.held;
     case BlockState::kLeased: return counts_.leased;
     case BlockState::kQuarantined: return counts_.quarantined;
@@ -23,18 +31,31 @@ std::uint32_t& BlockPool::count_of(BlockState state) {
   CHECK(false);
 }
 
+BlockState BlockPool::state(BlockId block) const {
+  const Block& entry = blocks_[block];
+  if (entry.holders == 0) return entry.kept ? BlockState::kCached : BlockState::kFree;
+  if (entry.quarantined) return BlockState::kQuarantined;
+  return entry.leases > 0 ? BlockState::kLeased : BlockState::kHeld;
+}
+
+template <class Change>
+void BlockPool::change(BlockId block, Change apply) {
+  --count_of(state(block));
+  apply(blocks_[block]);
+  ++count_of(state(block));
+}
+
 void BlockPool::take_from_run(BlockId start, std::uint32_t count, Owner owner, std::vector<BlockId>& taken) {
   const auto run = free_runs_.find(start);
   const std::uint32_t length = run->second;
   free_runs_.erase(run);
   if (length > count) free_runs_.emplace(start + count, length - count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    blocks_[start + i].owner = owner;
-    blocks_[start + i].state = BlockState::kHeld;
-    taken.push_back(start + i);
+  for (BlockId block = start; block < start + count; ++block) {
+    CHECK(state(block) == BlockState::kFree);
+    change(block, [](Block& entry) { entry.holders = 1; });
+    holds_.emplace(Hold{block, owner}, false);
+    taken.push_back(block);
   }
-  counts_.free -= count;
-  counts_.held += count;
 }
 
 std::optional<std::vector<BlockId>> BlockPool::allocate(std::uint32_t count, Owner owner) {
@@ -57,38 +78,61 @@ std::optional<std::vector<BlockId>> BlockPool::allocate(std::uint32_t count, Own
   return taken;
 }
 
-void BlockPool::move(std::span<const BlockId> blocks, Owner owner, BlockState to) {
-  for (const BlockId block : blocks) {
-    CHECK(block < blocks_.size());
-    Block& entry = blocks_[block];
-    CHECK(entry.owner == owner, "a block changed state by a hand that does not hold it");
-    --count_of(entry.state);
-    ++count_of(to);
-    entry.state = to;
-  }
+void BlockPool::keep(BlockId block, Owner owner) {
+  CHECK(holds_.contains({block, owner}), kNotHeld);
+  CHECK(!blocks_[block].kept && !blocks_[block].quarantined, "a block is kept twice, or while it may be written");
+  blocks_[block].kept = true;
+}
+
+void BlockPool::share(BlockId block, Owner owner) {
+  CHECK(owner != 0 && block < blocks_.size());
+  CHECK(blocks_[block].kept, "a block is shared whose content may still change");
+  CHECK(holds_.emplace(Hold{block, owner}, false).second, "a block is shared with one who holds it");
+  change(block, [](Block& entry) { ++entry.holders; });
 }
 
 void BlockPool::lease(std::span<const BlockId> blocks, Owner owner) {
-  for (const BlockId block : blocks) CHECK(blocks_[block].state == BlockState::kHeld);
-  move(blocks, owner, BlockState::kLeased);
+  for (const BlockId block : blocks) {
+    const auto hold = holds_.find({block, owner});
+    CHECK(hold != holds_.end(), kNotHeld);
+    CHECK(!hold->second && !blocks_[block].quarantined);
+    hold->second = true;
+    change(block, [](Block& entry) { ++entry.leases; });
+  }
 }
 
 void BlockPool::quarantine(std::span<const BlockId> blocks, Owner owner) {
-  for (const BlockId block : blocks) CHECK(blocks_[block].state == BlockState::kHeld);
-  move(blocks, owner, BlockState::kQuarantined);
+  for (const BlockId block : blocks) {
+    CHECK(holds_.contains({block, owner}), kNotHeld);
+    CHECK(state(block) == BlockState::kHeld && !blocks_[block].kept, "a block that others may read cannot be written");
+    change(block, [](Block& entry) { entry.quarantined = true; });
+  }
 }
 
 void BlockPool::release(std::span<const BlockId> blocks, Owner owner) {
   CHECK(owner != 0);
-  move(blocks, owner, BlockState::kFree);
   for (const BlockId block : blocks) {
-    blocks_[block].owner = 0;
-    ++blocks_[block].generation;
-    insert_free(block);
+    const auto hold = holds_.find({block, owner});
+    CHECK(hold != holds_.end(), kNotHeld);
+    const bool leased = hold->second;
+    holds_.erase(hold);
+    change(block, [leased](Block& entry) {
+      --entry.holders;
+      entry.leases -= leased ? 1 : 0;
+      entry.quarantined = false;
+    });
+    if (state(block) == BlockState::kFree) insert_free(block);
   }
 }
 
+void BlockPool::evict(BlockId block) {
+  CHECK(block < blocks_.size() && state(block) == BlockState::kCached, "a block is evicted that somebody holds");
+  change(block, [](Block& entry) { entry.kept = false; });
+  insert_free(block);
+}
+
 void BlockPool::insert_free(BlockId block) {
+  ++blocks_[block].generation;
   auto next = free_runs_.lower_bound(block);
   std::uint32_t length = 1;
   if (next != free_runs_.end() && next->first == block + 1) {
@@ -105,27 +149,34 @@ void BlockPool::insert_free(BlockId block) {
   free_runs_.emplace(block, length);
 }
 
-std::vector<std::string> BlockPool::check_integrity(const std::map<Owner, std::vector<BlockId>>& held_by) const {
-  std::vector<std::string> problems;
-  std::vector<std::uint8_t> seen(blocks_.size(), 0);
-  const auto name = [](BlockId block) { return "block " + std::to_string(block); };
-  for (const auto& [owner, list] : held_by)
-    for (const BlockId block : list) {
-      if (block >= blocks_.size()) problems.push_back(name(block) + " is outside the pool");
-      else if (seen[block]++) problems.push_back(name(block) + " is in two block tables");
-      else if (blocks_[block].owner != owner) problems.push_back(name(block) + " is used by " + std::to_string(owner) + " but belongs to " + std::to_string(blocks_[block].owner));
-    }
+void BlockPool::check_free_runs(std::vector<std::string>& problems) const {
   std::uint32_t in_runs = 0;
   for (const auto& [start, length] : free_runs_)
     for (BlockId block = start; block < start + length; ++block) {
       ++in_runs;
-      if (block >= blocks_.size() || blocks_[block].state != BlockState::kFree) problems.push_back(name(block) + " is on the free list but not free");
-      else if (seen[block]++) problems.push_back(name(block) + " is on the free list and in use");
+      if (block >= blocks_.size() || state(block) != BlockState::kFree) problems.push_back(name_of(block) + " is on the free list but not free");
     }
-  for (BlockId block = 0; block < blocks_.size(); ++block)
-    if (!seen[block]) problems.push_back(name(block) + " has leaked: owner " + std::to_string(blocks_[block].owner) + " does not know it");
-  if (in_runs != counts_.free || counts_.free + counts_.held + counts_.leased + counts_.quarantined != counts_.total)
-    problems.push_back("free + held + leased + quarantined is not the total");
+  if (in_runs != counts_.free || counts_.available() + counts_.held + counts_.leased + counts_.quarantined != counts_.total)
+    problems.push_back("free + cached + held + leased + quarantined is not the total");
+}
+
+std::vector<std::string> BlockPool::check_integrity(const std::map<Owner, std::vector<BlockId>>& held_by) const {
+  std::vector<std::string> problems;
+  std::map<Hold, bool> unknown = holds_;  // holds no table names
+  std::vector<std::uint32_t> holders(blocks_.size(), 0);
+  for (const auto& [owner, list] : held_by)
+    for (const BlockId block : list) {
+      if (block >= blocks_.size()) problems.push_back(name_of(block) + " is outside the pool");
+      else if (unknown.erase({block, owner}) == 0) problems.push_back(name_of(block) + " is used by " + std::to_string(owner) + ", who does not hold it, or twice");
+    }
+  for (const auto& [hold, leased] : unknown)
+    problems.push_back(name_of(hold.first) + " has leaked: owner " + std::to_string(hold.second) + " does not know it");
+  for (const auto& [hold, leased] : holds_) ++holders[hold.first];
+  for (BlockId block = 0; block < blocks_.size(); ++block) {
+    if (blocks_[block].holders != holders[block]) problems.push_back(name_of(block) + " counts holders it does not have");
+    if (holders[block] > 1 && !blocks_[block].kept) problems.push_back(name_of(block) + " has several holders and may still be written");
+  }
+  check_free_runs(problems);
   return problems;
 }
 

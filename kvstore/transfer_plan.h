@@ -16,12 +16,14 @@ namespace baton {
 // Pieces larger than this are cut, so that small transfers are not stuck behind them and a lost piece costs little.
 inline constexpr std::uint64_t kPieceBytesMax = 16u << 20;
 
-// Receiver: the places of a whole prompt of `tokens`, one per block, tagged for the digest.
-std::vector<Place> make_places(const KvGeometry& geometry, std::span<const BlockId> blocks, std::uint32_t tokens);
+// Receiver: the places of a prompt of `tokens` from logical block `first` to its end, one per block, tagged for the digest. `blocks` is
+// the whole block table.
+std::vector<Place> make_places(const KvGeometry& geometry, std::span<const BlockId> blocks, std::uint32_t tokens, std::uint32_t first);
 
-// Sender: logical blocks [first, first + count) of the sequence; `source` and `destination` are whole block tables.
-std::vector<Piece> plan_pieces(const KvGeometry& geometry, std::span<const BlockId> source,
-                               std::span<const BlockId> destination, std::uint32_t first, std::uint32_t count);
+// Sender: logical blocks [first, first + count) of the sequence. `source` is a whole block table; `destination` begins with logical
+// block `first_granted`, which is place 0.
+std::vector<Piece> plan_pieces(const KvGeometry& geometry, std::span<const BlockId> source, std::span<const BlockId> destination,
+                               std::uint32_t first_granted, std::uint32_t first, std::uint32_t count);
 
 // How many of a sequence's `tokens` lie in its logical block `index`.
 constexpr std::uint32_t tokens_in_block(const KvGeometry& geometry, std::uint32_t tokens, std::uint32_t index) {

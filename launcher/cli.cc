@@ -131,6 +131,7 @@ void add_job_commands(CLI::App& app, Parsed& p) {
   submit->add_flag("--ignore-eos", s.ignore_eos, "Go on after an end-of-sequence token");
   add_penalty_options(submit, s);
   add_stop_options(submit, s);
+  submit->add_option("--cache-salt", s.cache_salt, "Share cached KV only with jobs of this salt; default: with all that give none")->type_name("TEXT");
   submit->add_option("--id", s.id, "Name of the job; default: made by the cluster")->type_name("ID");
   submit->add_option("--topology", s.cluster, kClusterHelp)->type_name("NAME");
   submit->add_flag("--json", s.json, "One JSON object per line: accepted, token…, done or error; with --n also choice_done");

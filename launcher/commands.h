@@ -76,6 +76,7 @@ struct SubmitOptions {
   std::vector<std::string> bad_words;
   std::optional<std::uint32_t> logprobs;
   std::optional<std::uint32_t> prompt_logprobs;
+  std::string cache_salt;
 };
 int run_submit(const SubmitOptions& options);
 

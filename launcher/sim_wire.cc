@@ -84,7 +84,7 @@ struct SimCluster::WorkerProcess final : SimProcess {
               return block_digest(geometry, bytes, digest_tag_position(tag), digest_tag_tokens(tag));
             })),
         watched(
-            *plane, oracle_info(cluster.options_.model).geometry.block_bytes(), [this](BlockId block) { return actor.pool().generation(block); },
+            *plane, oracle_info(cluster.options_.model).geometry.block_bytes(), [this](BlockId block) { return actor.blocks().generation(block); },
             [&cluster, &context](const std::string& what) { cluster.complaints_.push_back(context.name() + ": " + what); }),
         exit(cluster, context),
         engine(make_oracle_engine(cluster.options_.model, plane->pool()), cluster.options_, context),
@@ -148,6 +148,8 @@ void SimCluster::add_worker(const SimPool& pool, std::uint32_t index) {
     worker.coordinator_node = coordinator_node();
     worker.blocks_total = pool.blocks;
     worker.limits = pool.limits;
+    worker.prefix_caching = pool.prefix_caching;
+    worker.prefix_hash_mask = pool.prefix_hash_mask;
     worker.grant_time_limit = options_.coordinator.request_time_limit;
     worker.transfer_time_limit = options_.transfer_time_limit;
     auto process = std::make_unique<WorkerProcess>(*this, std::move(worker), context);

@@ -27,6 +27,8 @@ struct SimPool {
   std::uint32_t replicas = 1;
   std::uint32_t blocks = 64;
   BatchLimits limits;
+  bool prefix_caching = true;
+  std::uint64_t prefix_hash_mask = ~std::uint64_t{0};
 };
 
 struct SimClusterOptions {

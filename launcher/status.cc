@@ -38,21 +38,29 @@ std::string status_json(const StatusReport& report, const std::string& jobs) {
     json.member("state", name_of(worker.state)).key("pids").begin_array().value(worker.pid).end_array();
     json.member("running", worker.last.running).member("waiting", worker.last.waiting);
     json.member("kv_blocks_total", worker.blocks_total).member("kv_blocks_free", worker.last.blocks_free);
-    json.member("kv_bytes_sent", worker.last.kv_bytes_sent).member("kv_bytes_received", worker.last.kv_bytes_received).end_object();
+    json.member("kv_bytes_sent", worker.last.kv_bytes_sent).member("kv_bytes_received", worker.last.kv_bytes_received);
+    json.member("prefix_cache_queries", worker.last.prefix_cache_queries).member("prefix_cache_hits", worker.last.prefix_cache_hits);
+    json.member("num_preemptions", worker.last.num_preemptions).end_object();
   }
   json.end_array().end_object();
   return json.take();
+}
+
+// The share of looked-up tokens that were found, in percent.
+std::string hit_rate(const Heartbeat& last) {
+  return last.prefix_cache_queries == 0 ? "-" : std::to_string(last.prefix_cache_hits * 100 / last.prefix_cache_queries) + "%";
 }
 
 std::string status_table(const StatusReport& report, const std::string& jobs) {
   std::string text = report.name + (report.model_name.empty() ? "" : ": " + report.model_name) + ", coordinator pid " + std::to_string(report.coordinator_pid) + " at " + jobs + ", " +
                      std::to_string(report.jobs) + (report.jobs == 1 ? " job\n" : " jobs\n");
   if (report.workers.empty()) return text + "no worker has joined yet\n";
-  std::vector<std::vector<std::string>> rows = {{"WORKER", "POOL", "ROLE", "STATE", "PID", "RUNNING", "WAITING", "KV FREE", "KV TOTAL", "SENT", "RECEIVED"}};
+  std::vector<std::vector<std::string>> rows = {{"WORKER", "POOL", "ROLE", "STATE", "PID", "RUNNING", "WAITING", "KV FREE", "KV TOTAL", "SENT", "RECEIVED", "HITS", "PREEMPTED"}};
   for (const WorkerStatus& worker : report.workers) {
     rows.push_back({worker.name, worker.pool, std::string(name_of(worker.role)), name_of(worker.state), std::to_string(worker.pid),
                     std::to_string(worker.last.running), std::to_string(worker.last.waiting), std::to_string(worker.last.blocks_free),
-                    std::to_string(worker.blocks_total), format_bytes(worker.last.kv_bytes_sent), format_bytes(worker.last.kv_bytes_received)});
+                    std::to_string(worker.blocks_total), format_bytes(worker.last.kv_bytes_sent), format_bytes(worker.last.kv_bytes_received),
+                    hit_rate(worker.last), std::to_string(worker.last.num_preemptions)});
   }
   return text + render_table(rows);
 }
@@ -62,7 +70,7 @@ std::string fsck_json(const FsckReport& report) {
   json.begin_object().member("complete", report.complete).key("workers").begin_array();
   for (const FsckAccount& account : report.accounts) {
     json.begin_object().member("name", account.worker).member("kv_blocks_total", account.blocks_total).member("free", account.free);
-    json.member("held", account.held).member("leased", account.leased).member("quarantined", account.quarantined);
+    json.member("cached", account.cached).member("held", account.held).member("leased", account.leased).member("quarantined", account.quarantined);
     json.member("sequences", account.sequences).member("transfers", account.transfers).key("problems").begin_array();
     for (const std::string& problem : account.problems) json.value(problem);
     json.end_array().end_object();
@@ -72,9 +80,9 @@ std::string fsck_json(const FsckReport& report) {
 }
 
 std::string fsck_table(const FsckReport& report) {
-  std::vector<std::vector<std::string>> rows = {{"WORKER", "BLOCKS", "FREE", "HELD", "LEASED", "QUARANTINED", "SEQUENCES", "TRANSFERS", "PROBLEMS"}};
+  std::vector<std::vector<std::string>> rows = {{"WORKER", "BLOCKS", "FREE", "CACHED", "HELD", "LEASED", "QUARANTINED", "SEQUENCES", "TRANSFERS", "PROBLEMS"}};
   for (const FsckAccount& account : report.accounts) {
-    rows.push_back({account.worker, std::to_string(account.blocks_total), std::to_string(account.free), std::to_string(account.held),
+    rows.push_back({account.worker, std::to_string(account.blocks_total), std::to_string(account.free), std::to_string(account.cached), std::to_string(account.held),
                     std::to_string(account.leased), std::to_string(account.quarantined), std::to_string(account.sequences),
                     std::to_string(account.transfers), std::to_string(account.problems.size())});
   }
@@ -86,7 +94,7 @@ std::string fsck_table(const FsckReport& report) {
 
 // Every block is somewhere exactly once, whatever the worker itself thinks of it.
 bool adds_up(const FsckAccount& account) {
-  return std::uint64_t{account.free} + account.held + account.leased + account.quarantined == account.blocks_total;
+  return std::uint64_t{account.free} + account.cached + account.held + account.leased + account.quarantined == account.blocks_total;
 }
 
 }  // namespace
@@ -108,7 +116,7 @@ int run_fsck(const FsckOptions& options) {
   if (!report) return complain("fsck", report.error());
   std::size_t problems = 0;
   for (FsckAccount& account : report->accounts) {
-    if (!adds_up(account)) account.problems.push_back("free + held + leased + quarantined is not the number of blocks");
+    if (!adds_up(account)) account.problems.push_back("free + cached + held + leased + quarantined is not the number of blocks");
     problems += account.problems.size();
   }
   if (options.json) std::printf("%s\n", fsck_json(*report).c_str());

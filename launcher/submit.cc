@@ -114,6 +114,7 @@ Result<ClientSubmit> make_job(const SubmitOptions& options) {
   job.stop = options.stop;
   job.include_stop = options.include_stop;
   job.bad_words = options.bad_words;
+  job.cache_salt = options.cache_salt;
   RETURN_IF_ERROR(validate(job));
   return job;
 }

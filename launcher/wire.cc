@@ -240,7 +240,8 @@ WorkerOptions worker_options(const Topology& topology, const WorkerSlot& slot, c
   options.coordinator_address = topology.coordinator.control;
   options.coordinator_node = node_id("coordinator");
   options.blocks_total = parts.blocks;
-  options.limits = {pool.limits.max_num_seqs, pool.limits.max_num_batched_tokens};
+  options.limits = {pool.limits.max_num_seqs, pool.limits.max_num_batched_tokens, pool.limits.long_prefill_token_threshold};
+  options.prefix_caching = topology.kv_cache.prefix_caching;
   options.grant_time_limit = topology.scheduling.request_timeout;
   return options;
 }

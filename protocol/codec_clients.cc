@@ -20,6 +20,7 @@ static void put(ClientSubmit::Builder b, const baton::ClientSubmit& m) {
   if (!m.stop.empty()) put_texts(b.initStop(size_of(m.stop)), m.stop);
   b.setIncludeStop(m.include_stop);
   if (!m.bad_words.empty()) put_texts(b.initBadWords(size_of(m.bad_words)), m.bad_words);
+  b.setCacheSalt(text_of(m.cache_salt));
 }
 static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   m.tag = r.getTag();
@@ -34,6 +35,7 @@ static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   get_texts(r.getStop(), m.stop, kSlack * kStopStringsMax, "stop");
   m.include_stop = r.getIncludeStop();
   get_texts(r.getBadWords(), m.bad_words, kSlack * kBadWordsMax, "bad_words");
+  m.cache_salt = string_of(r.getCacheSalt(), 256, "cache_salt");
 }
 
 static void put(ClientAccepted::Builder b, const baton::ClientAccepted& m) {
@@ -210,6 +212,7 @@ static void put(FsckAccount::Builder b, const baton::FsckAccount& m) {
   b.setWorker(text_of(m.worker));
   b.setBlocksTotal(m.blocks_total);
   b.setFree(m.free);
+  b.setCached(m.cached);
   b.setHeld(m.held);
   b.setLeased(m.leased);
   b.setQuarantined(m.quarantined);
@@ -221,6 +224,7 @@ static void get(FsckAccount::Reader r, baton::FsckAccount& m) {
   m.worker = string_of(r.getWorker(), 256, "worker");
   m.blocks_total = r.getBlocksTotal();
   m.free = r.getFree();
+  m.cached = r.getCached();
   m.held = r.getHeld();
   m.leased = r.getLeased();
   m.quarantined = r.getQuarantined();

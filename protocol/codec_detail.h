@@ -177,6 +177,9 @@ inline void put(Heartbeat::Builder b, const baton::Heartbeat& m) {
   b.setKvBytesReceived(m.kv_bytes_received);
   b.setPromptTokensComputed(m.prompt_tokens_computed);
   b.setTokensGenerated(m.tokens_generated);
+  b.setPrefixCacheQueries(m.prefix_cache_queries);
+  b.setPrefixCacheHits(m.prefix_cache_hits);
+  b.setNumPreemptions(m.num_preemptions);
 }
 inline void get(Heartbeat::Reader r, baton::Heartbeat& m) {
   m.progress = r.getProgress();
@@ -187,6 +190,9 @@ inline void get(Heartbeat::Reader r, baton::Heartbeat& m) {
   m.kv_bytes_received = r.getKvBytesReceived();
   m.prompt_tokens_computed = r.getPromptTokensComputed();
   m.tokens_generated = r.getTokensGenerated();
+  m.prefix_cache_queries = r.getPrefixCacheQueries();
+  m.prefix_cache_hits = r.getPrefixCacheHits();
+  m.num_preemptions = r.getNumPreemptions();
 }
 
 }  // namespace baton::wire

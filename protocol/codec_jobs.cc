@@ -13,6 +13,7 @@ static void put(AdmitJob::Builder b, const baton::AdmitJob& m) {
   put(b.initSampling(), m.sampling);
   b.setSeedGiven(m.seed_given);
   b.setTimeLimitNs(m.time_limit_ns);
+  b.setCacheSalt(text_of(m.cache_salt));
 }
 static void get(AdmitJob::Reader r, baton::AdmitJob& m) {
   m.job.value = r.getJob();
@@ -20,6 +21,7 @@ static void get(AdmitJob::Reader r, baton::AdmitJob& m) {
   get(r.getSampling(), m.sampling);
   m.seed_given = r.getSeedGiven();
   m.time_limit_ns = r.getTimeLimitNs();
+  m.cache_salt = string_of(r.getCacheSalt(), 128, "cache_salt");
 }
 
 static void put(JobAdmitted::Builder b, const baton::JobAdmitted& m) {
@@ -73,6 +75,7 @@ static void put(StartPrefill::Builder b, const baton::StartPrefill& m) {
   put(b.initDecode(), m.decode);
   put_numbers(b.initPrompt(size_of(m.prompt)), m.prompt);
   put(b.initSampling(), m.sampling);
+  b.setCacheSalt(text_of(m.cache_salt));
 }
 static void get(StartPrefill::Reader r, baton::StartPrefill& m) {
   m.job.value = r.getJob();
@@ -81,6 +84,7 @@ static void get(StartPrefill::Reader r, baton::StartPrefill& m) {
   get(r.getDecode(), m.decode);
   get_numbers(r.getPrompt(), m.prompt, 1048576, "prompt");
   get(r.getSampling(), m.sampling);
+  m.cache_salt = string_of(r.getCacheSalt(), 128, "cache_salt");
 }
 
 static void put(StartDecode::Builder b, const baton::StartDecode& m) {
@@ -90,6 +94,7 @@ static void put(StartDecode::Builder b, const baton::StartDecode& m) {
   put(b.initPrefill(), m.prefill);
   put_numbers(b.initPrompt(size_of(m.prompt)), m.prompt);
   put(b.initSampling(), m.sampling);
+  b.setCacheSalt(text_of(m.cache_salt));
 }
 static void get(StartDecode::Reader r, baton::StartDecode& m) {
   m.job.value = r.getJob();
@@ -98,6 +103,7 @@ static void get(StartDecode::Reader r, baton::StartDecode& m) {
   get(r.getPrefill(), m.prefill);
   get_numbers(r.getPrompt(), m.prompt, 1048576, "prompt");
   get(r.getSampling(), m.sampling);
+  m.cache_salt = string_of(r.getCacheSalt(), 128, "cache_salt");
 }
 
 static void put(TokenItem::Builder b, const baton::TokenItem& m) {

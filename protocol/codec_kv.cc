@@ -33,6 +33,7 @@ static void put(Grant::Builder b, const baton::Grant& m) {
   b.setGroup(m.group);
   put_numbers(b.initBlocks(size_of(m.blocks)), m.blocks);
   b.setTimeLimitNs(m.time_limit_ns);
+  b.setFirstBlock(m.first_block);
 }
 static void get(Grant::Reader r, baton::Grant& m) {
   get(r.getTransfer(), m.transfer);
@@ -41,6 +42,7 @@ static void get(Grant::Reader r, baton::Grant& m) {
   m.group = r.getGroup();
   get_numbers(r.getBlocks(), m.blocks, 1048576, "blocks");
   m.time_limit_ns = r.getTimeLimitNs();
+  m.first_block = r.getFirstBlock();
 }
 
 static void put(KvHandoff::Builder b, const baton::KvHandoff& m) {

@@ -172,6 +172,11 @@ struct Heartbeat {  # kind 7
   kvBytesReceived @5 :UInt64;
   promptTokensComputed @6 :UInt64;
   tokensGenerated @7 :UInt64;
+  # blocksFree counts free and cached blocks. Tokens looked up in the prefix cache and found there, and sequences that gave their
+  # blocks to an older one, since the worker began.
+  prefixCacheQueries @8 :UInt64;
+  prefixCacheHits @9 :UInt64;
+  numPreemptions @10 :UInt64;
 }
 
 struct HeartbeatAck {  # kind 8
@@ -188,6 +193,7 @@ struct AdmitJob {  # kind 16
   sampling @2 :SamplingParams;
   seedGiven @3 :Bool;
   timeLimitNs @4 :UInt64;
+  cacheSalt @5 :Text;
 }
 
 struct JobAdmitted {  # kind 17
@@ -228,6 +234,7 @@ struct StartPrefill {  # kind 21
   decode @3 :ActorRef;
   prompt @4 :List(Int32);
   sampling @5 :SamplingParams;
+  cacheSalt @6 :Text;  # KV is shared only between jobs of equal salts
 }
 
 struct StartDecode {  # kind 22
@@ -239,6 +246,7 @@ struct StartDecode {  # kind 22
   prefill @3 :ActorRef;
   prompt @4 :List(Int32);
   sampling @5 :SamplingParams;
+  cacheSalt @6 :Text;
 }
 
 struct TokenItem {
@@ -299,14 +307,16 @@ struct KvHandle {
 }
 
 struct Grant {  # kind 32
-  # Decode -> prefill: these blocks of mine, in logical order, await the prompt's KV, for so long. Prefill may merge neighbours that are
-  # neighbours on both sides. Refused by a tombstone with nothing sent: the time limit frees the blocks.
+  # Decode -> prefill: these blocks of mine, in logical order from `firstBlock` to the prompt's last, await the prompt's KV, for so long;
+  # what comes before is here already. Prefill may merge neighbours that are neighbours on both sides. Refused by a tombstone with
+  # nothing sent: the time limit frees the blocks.
   transfer @0 :TransferId;
   job @1 :UInt64;
   epoch @2 :UInt32;
   group @3 :UInt32;
   blocks @4 :List(UInt32);
   timeLimitNs @5 :UInt64;
+  firstBlock @6 :UInt32;
 }
 
 struct KvHandoff {  # kind 33
@@ -350,6 +360,7 @@ struct ClientSubmit {  # kind 64
   stop @9 :List(Text);
   includeStop @10 :Bool;
   badWords @11 :List(Text);
+  cacheSalt @12 :Text;  # at most 128 bytes; empty: shared with all who give none
 }
 
 struct ClientAccepted {  # kind 65
@@ -458,7 +469,7 @@ struct FsckRequest {  # kind 73
 }
 
 struct FsckAccount {
-  # A worker's block accounts: free + held + leased + quarantined = total, or `problems` says what is wrong.
+  # A worker's block accounts: free + cached + held + leased + quarantined = total, or `problems` says what is wrong.
   worker @0 :Text;
   blocksTotal @1 :UInt32;
   free @2 :UInt32;
@@ -468,6 +479,7 @@ struct FsckAccount {
   sequences @6 :UInt32;
   transfers @7 :UInt32;
   problems @8 :List(Text);
+  cached @9 :UInt32;
 }
 
 struct FsckReport {  # kind 74

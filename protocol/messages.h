@@ -84,11 +84,14 @@ struct Heartbeat {
   std::uint64_t progress = 0;  // engine steps finished; alive but stuck is seen by it standing still
   std::uint32_t running = 0;
   std::uint32_t waiting = 0;
-  std::uint32_t blocks_free = 0;
+  std::uint32_t blocks_free = 0;  // free or cached
   std::uint64_t kv_bytes_sent = 0;
   std::uint64_t kv_bytes_received = 0;
   std::uint64_t prompt_tokens_computed = 0;
   std::uint64_t tokens_generated = 0;
+  std::uint64_t prefix_cache_queries = 0;  // tokens looked up
+  std::uint64_t prefix_cache_hits = 0;     // tokens found
+  std::uint64_t num_preemptions = 0;
 };
 struct HeartbeatAck {
   static constexpr std::uint16_t kKind = 8;
@@ -103,6 +106,7 @@ struct AdmitJob {
   SamplingParams sampling;
   bool seed_given = false;
   std::uint64_t time_limit_ns = 0;
+  std::string cache_salt;
 };
 struct JobAdmitted {
   static constexpr std::uint16_t kKind = 17;
@@ -137,6 +141,7 @@ struct StartPrefill {
   ActorRef decode;  // invalid: decode here too (role both), or nothing follows the first token
   std::vector<TokenId> prompt;
   SamplingParams sampling;
+  std::string cache_salt;  // KV is shared only between jobs of equal salts
 };
 struct StartDecode {
   static constexpr std::uint16_t kKind = 22;
@@ -146,6 +151,7 @@ struct StartDecode {
   ActorRef prefill;
   std::vector<TokenId> prompt;
   SamplingParams sampling;
+  std::string cache_salt;
 };
 
 struct TokenItem {
@@ -194,7 +200,7 @@ struct KvHandle {
   std::uint32_t tokens = 0;
   std::uint64_t digest = 0;
 };
-// Decode -> prefill: these blocks of mine, in order, await the prompt's KV.
+// Decode -> prefill: these blocks of mine, in order, await the prompt's KV from logical block `first_block` to its end.
 struct Grant {
   static constexpr std::uint16_t kKind = 32;
   TransferId transfer;
@@ -203,6 +209,7 @@ struct Grant {
   std::uint32_t group = 0;
   std::vector<std::uint32_t> blocks;
   std::uint64_t time_limit_ns = 0;
+  std::uint32_t first_block = 0;
 };
 // Prefill -> decode: what was pushed, block by logical block from `first_block` on. The last one carries the first token.
 struct KvHandoff {
@@ -243,6 +250,7 @@ struct ClientSubmit {
   std::vector<std::string> stop;    // texts that end an answer
   bool include_stop = false;        // deliver what ended it too
   std::vector<std::string> bad_words;  // texts that are not generated; sampling.bad_words() must be empty
+  std::string cache_salt;           // KV is shared only between jobs of equal salts
 };
 struct ClientAccepted {
   static constexpr std::uint16_t kKind = 65;
@@ -338,6 +346,7 @@ struct FsckAccount {
   std::string worker;
   std::uint32_t blocks_total = 0;
   std::uint32_t free = 0;
+  std::uint32_t cached = 0;       // by nobody, with content that may be used again
   std::uint32_t held = 0;         // by running or waiting sequences
   std::uint32_t leased = 0;       // sources of transfers
   std::uint32_t quarantined = 0;  // destinations that may still be written

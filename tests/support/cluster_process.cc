@@ -26,7 +26,7 @@ std::string complaint(const FsckReport& report) {
   for (const FsckAccount& account : report.accounts) {
     const std::string head = account.worker + ": ";
     if (!account.problems.empty()) return head + account.problems.front();
-    if (account.free != account.blocks_total) return head + std::to_string(account.blocks_total - account.free) + " blocks are not free";
+    if (account.free + account.cached != account.blocks_total) return head + std::to_string(account.blocks_total - account.free - account.cached) + " blocks are held by nobody";
     if (account.sequences != 0 || account.transfers != 0)
       return head + std::to_string(account.sequences) + " sequences and " + std::to_string(account.transfers) + " transfers are left";
   }

@@ -27,31 +27,36 @@ LinkLimits draw_link_limits(Random& random) {
   return limits;
 }
 
-// Pools large enough for one job of the largest size, and often hardly larger.
+// Pools large enough for one job of the largest size, and often hardly larger: always so where answers are long, so that jobs that
+// were admitted together do not fit together when they have grown.
 SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, bool faults) {
   SimClusterOptions options;
   options.model.block_tokens = 1u << random.below(6);
   options.model.max_model_len = 512;
   options.model.salt = random.next();
   const std::uint32_t needed = (users.prompt_max + users.tokens_max) / options.model.block_tokens + 1;
+  const bool growing = users.tokens_max > users.prompt_max;
   const auto pool = [&](const char* name, Role role) {
     SimPool made;
     made.name = name;
     made.role = role;
     made.replicas = between(random, 1, 3);
-    made.blocks = needed + between(random, 0, 4 * needed);
-    made.limits.max_num_seqs = 1u << random.below(7);
+    made.blocks = needed + between(random, 0, growing ? needed / 2 : 4 * needed);
+    made.limits.max_num_seqs = growing ? 64 : 1u << random.below(7);
     made.limits.max_num_batched_tokens = 1u << (3 + random.below(7));
+    made.limits.long_prefill_token_threshold = random.chance(1, 2) ? 0 : 1 + static_cast<std::uint32_t>(random.below(made.limits.max_num_batched_tokens));
+    made.prefix_caching = !random.chance(1, 8);
+    if (random.chance(1, 4)) made.prefix_hash_mask = random.below(8);  // most prefixes collide
     return made;
   };
   // One worker a pool, hardly larger than the largest job: with a burst of jobs both sides are full at once.
   const bool tight = faults && random.chance(1, 4);
-  const std::uint64_t shape = tight ? 2 : random.below(8);
+  const std::uint64_t shape = tight ? 2 + random.below(2) : random.below(8);
   if (shape == 0) {
     options.pools = {pool("both", Role::kBoth)};
   } else {
     options.pools = {pool("prefill", Role::kPrefill), pool("decode", Role::kDecode)};
-    if (shape == 1) options.pools.push_back(pool("both", Role::kBoth));
+    if (shape == 1 || shape == 3) options.pools.push_back(pool("both", Role::kBoth));
   }
   for (SimPool& crowded : options.pools) {
     if (!tight) break;
@@ -97,6 +102,14 @@ class Scenario {
     SimUsersOptions users;
     users.jobs = options.jobs;
     users.errors_allowed = options.faults;
+    users.prefixes = random.chance(1, 4) ? 0 : between(random, 1, 4);
+    users.next_turn_in = random.chance(1, 4) ? 0 : between(random, 2, 4);
+    users.salts = between(random, 1, 3);
+    // Answers much longer than prompts: what is admitted grows past the pool.
+    if (random.chance(1, 2)) {
+      users.prompt_max = 60;
+      users.tokens_max = 200;
+    }
     if (!options.faults) {
       users.from = milliseconds(20);  // the edge has joined by then: nothing explains a refusal
       return users;
@@ -187,14 +200,16 @@ class Scenario {
       }
       const FsckAccount account = worker->account();
       for (const std::string& problem : account.problems) complain(name + ": " + problem);
-      if (account.free != account.blocks_total || account.sequences != 0 || account.transfers != 0)
-        complain(name + ": " + std::to_string(account.blocks_total - account.free) + " blocks, " + std::to_string(account.sequences) +
+      verdict_.preemptions += worker->stats().num_preemptions;
+      verdict_.prefix_hits += worker->stats().prefix_cache_hits;
+      if (account.free + account.cached != account.blocks_total || account.sequences != 0 || account.transfers != 0)
+        complain(name + ": " + std::to_string(account.blocks_total - account.free - account.cached) + " blocks, " + std::to_string(account.sequences) +
                  " sequences, " + std::to_string(account.transfers) + " transfers left");
     }
   }
 
   SimVerdict verdict() {
-    SimVerdict verdict;
+    SimVerdict verdict = verdict_;
     verdict.complaints = complaints_;
     verdict.hash = heap_.hash();
     verdict.events = heap_.events();
@@ -219,6 +234,7 @@ class Scenario {
   std::optional<SimHostile> hostile_;
   std::uint64_t strikes_ = 0;
   std::vector<std::string> complaints_;
+  SimVerdict verdict_;  // the counts noted on the way
 };
 
 }  // namespace

@@ -21,6 +21,8 @@ struct SimVerdict {
   std::uint64_t transferred = 0;
   std::uint64_t tokens = 0;
   std::uint64_t late_bytes = 0;
+  std::uint64_t preemptions = 0;  // of the workers' last lives
+  std::uint64_t prefix_hits = 0;  // tokens, of the same
   double virtual_seconds = 0;
 };
 

@@ -12,10 +12,38 @@ namespace baton {
 
 SimUsers::SimUsers(SimCluster& cluster, OracleOptions model, const SimUsersOptions& options)
     : cluster_(cluster), model_(model), options_(options), random_(cluster.world().heap().random().next()) {
+  prefixes_.resize(options_.prefixes);
+  for (std::vector<TokenId>& prefix : prefixes_)
+    for (std::uint32_t i = 0; i < options_.prompt_max; ++i) prefix.push_back(static_cast<TokenId>(random_.below(kOracleVocabulary)));
   for (std::uint64_t tag = 1; tag <= options_.jobs; ++tag) jobs_.emplace(tag, draw_job(tag));
   cluster.add_client(
       kNode, [this](const JobClient::Inbox& answer, Outbox&) { take(answer); },
       [this](JobClient& client, Outbox& out, SimNodeContext& context) { start(client, out, context); });
+}
+
+// A text of its own, after a part of a shared one; or an earlier job's prompt and answer with a question on top. What is not a whole
+// number of blocks, equal texts and prompts that are all prefix come up by themselves.
+void SimUsers::draw_prompt(Job& job, std::uint64_t tag) {
+  std::vector<TokenId>& prompt = job.submit.prompt_ids;
+  const std::size_t length = 1 + random_.below(options_.prompt_max);
+  if (tag > 1 && options_.next_turn_in != 0 && random_.chance(1, options_.next_turn_in)) {
+    const Job& earlier = jobs_.at(1 + random_.below(tag - 1));
+    prompt = earlier.submit.prompt_ids;
+    const std::vector<TokenId>& answer = earlier.choices.front().expected.tokens;
+    prompt.insert(prompt.end(), answer.begin(), answer.end());
+    job.submit.cache_salt = earlier.submit.cache_salt;
+    job.turn = earlier.turn + 1;
+    const std::size_t question = random_.below(options_.prompt_max / 4);
+    if (prompt.size() + question <= options_.prompt_max) {
+      for (std::size_t i = 0; i < question; ++i) prompt.push_back(static_cast<TokenId>(random_.below(kOracleVocabulary)));
+      return;
+    }
+  } else if (!prefixes_.empty()) {
+    prompt = prefixes_[random_.below(prefixes_.size())];
+    prompt.resize(random_.below(prompt.size() + 1));
+  }
+  prompt.resize(std::min(prompt.size(), length));
+  while (prompt.size() < length) prompt.push_back(static_cast<TokenId>(random_.below(kOracleVocabulary)));
 }
 
 SimUsers::Job SimUsers::draw_job(std::uint64_t tag) {
@@ -28,8 +56,8 @@ SimUsers::Job SimUsers::draw_job(std::uint64_t tag) {
     job.shares_id = earlier.shares_id = true;
   }
   if (options_.hurried_in != 0 && random_.chance(1, options_.hurried_in)) job.submit.time_limit_ns = 1 + random_.below(100'000'000);
-  job.submit.prompt_ids.resize(1 + random_.below(options_.prompt_max));
-  for (TokenId& id : job.submit.prompt_ids) id = static_cast<TokenId>(random_.below(kOracleVocabulary));
+  if (const std::uint64_t salt = random_.below(options_.salts); salt > 0) job.submit.cache_salt = "tenant-" + std::to_string(salt);
+  draw_prompt(job, tag);
   job.submit.sampling.max_tokens = static_cast<std::uint32_t>(random_.chance(1, 10) ? 1 : 1 + random_.below(options_.tokens_max));
   job.submit.sampling.temperature = random_.chance(1, 2) ? 1.0F : 0.0F;
   job.submit.sampling.seed = random_.next();
@@ -65,7 +93,9 @@ void SimUsers::draw_extras(ClientSubmit& submit) {
 void SimUsers::start(JobClient& client, Outbox&, SimNodeContext& context) {
   for (auto& [tag, job] : jobs_) {
     if (job.ended) continue;
-    const Duration when = options_.from + Duration{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options_.over.count())))};
+    // A later turn is asked when the earlier one may have been answered.
+    const Duration when = options_.from + Duration{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options_.over.count())))} +
+                          job.turn * std::chrono::milliseconds(100);
     const bool cancelled = options_.cancel_in != 0 && random_.chance(1, options_.cancel_in);
     const Duration until_cancel{static_cast<std::int64_t>(random_.below(40'000'000))};
     Job* mine = &job;
@@ -202,8 +232,9 @@ void SimUsers::take_done(const ClientDone& done) {
   if (done.kv_bytes_moved > 0) ++transferred_;
   const KvGeometry geometry = oracle_info(model_).geometry;
   const std::uint64_t whole = geometry.blocks_for(job->submit.prompt_ids.size()) * geometry.block_bytes();
-  if (done.kv_bytes_moved % whole != 0 || done.kv_bytes_moved > whole * job->choices.size())
-    complain(done.tag, "moved " + std::to_string(done.kv_bytes_moved) + " bytes of KV, not " + std::to_string(whole));
+  // What the decode worker has cached does not move.
+  if (done.kv_bytes_moved % geometry.block_bytes() != 0 || done.kv_bytes_moved > whole * job->choices.size())
+    complain(done.tag, "moved " + std::to_string(done.kv_bytes_moved) + " bytes of KV for a prompt of " + std::to_string(whole));
 }
 
 void SimUsers::take_error(const ClientError& error) {

@@ -25,6 +25,9 @@ struct SimUsersOptions {
   std::uint32_t cancel_in = 8;                     // one job in so many is cancelled; 0: none
   std::uint32_t double_in = 0;                     // one job in so many bears the id of an earlier one; 0: none
   std::uint32_t hurried_in = 0;                    // one job in so many has a time limit it may not keep; 0: none
+  std::uint32_t prefixes = 0;                      // prompts begin with a part of one of so many texts; 0: all differ
+  std::uint32_t next_turn_in = 0;                  // one job in so many goes on where an earlier one ends; 0: none
+  std::uint32_t salts = 1;                         // cache salts in use
   bool errors_allowed = true;                      // typed errors of the fault kinds count as an end
 };
 
@@ -60,11 +63,13 @@ class SimUsers {
     bool ended = false;
     bool cancel_sent = false;
     bool shares_id = false;
+    std::uint64_t turn = 0;  // how many earlier ones it goes on from
   };
 
   void start(JobClient& client, Outbox& out, SimNodeContext& context);
   Job draw_job(std::uint64_t tag);
   void draw_extras(ClientSubmit& submit);
+  void draw_prompt(Job& job, std::uint64_t tag);
   void cancel(const std::string& id, const std::function<void(ClientCancel)>& ask);
   void take(const JobClient::Inbox& answer);
   void complain(std::uint64_t tag, const std::string& what);
@@ -80,6 +85,7 @@ class SimUsers {
   const OracleOptions model_;
   const SimUsersOptions options_;
   Random random_;
+  std::vector<std::vector<TokenId>> prefixes_;
   std::map<std::uint64_t, Job> jobs_;
   std::uint32_t ended_ = 0;
   std::uint32_t finished_ = 0;

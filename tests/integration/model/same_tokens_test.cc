@@ -96,12 +96,15 @@ class SameTokens : public ::testing::Test {
 void SameTokens::expect_a_real_hand_over(const ClusterProcess& cluster, const std::vector<JobRecord>& records) {
   const std::size_t bytes = block_bytes();
   std::uint64_t moved = 0;
+  std::uint64_t wanted = 0;  // bytes, if nothing had been cached
   std::uint64_t prompt_tokens = 0;
   for (const JobRecord& record : records) {
     prompt_tokens += record.done->prompt_tokens;
     // A stop token in the first place leaves nothing to hand over.
     const std::uint64_t blocks = record.tokens.size() == 1 ? 0 : (record.done->prompt_tokens + kBlockTokens - 1) / kBlockTokens;
-    EXPECT_EQ(record.done->kv_bytes_moved, blocks * bytes) << record.done->prompt_tokens << " prompt tokens";
+    EXPECT_LE(record.done->kv_bytes_moved, blocks * bytes) << record.done->prompt_tokens << " prompt tokens";
+    EXPECT_EQ(record.done->kv_bytes_moved > 0, blocks > 0) << "what the last token needs always moves";
+    wanted += blocks * bytes;
     EXPECT_EQ(record.done->prefill_worker, "prefill-0");
     EXPECT_EQ(record.done->decode_worker, "decode-0");
     EXPECT_EQ(record.done->transport.empty(), blocks == 0);
@@ -117,10 +120,13 @@ void SameTokens::expect_a_real_hand_over(const ClusterProcess& cluster, const st
     const auto answer = client->status(std::chrono::seconds(5));
     if (!answer || answer->workers.size() != 2) return false;
     report = *answer;
-    return worker("prefill-0").last.prompt_tokens_computed == prompt_tokens && worker("decode-0").last.kv_bytes_received == moved;
+    const Heartbeat& prefill = worker("prefill-0").last;
+    return prefill.prompt_tokens_computed + prefill.prefix_cache_hits == prompt_tokens && worker("decode-0").last.kv_bytes_received == moved;
   };
   EXPECT_TRUE(comes_true(counted, std::chrono::seconds(5)));
-  EXPECT_EQ(worker("prefill-0").last.prompt_tokens_computed, prompt_tokens);
+  // Each token was computed once or found; each block moved once or was there.
+  EXPECT_EQ(worker("prefill-0").last.prompt_tokens_computed + worker("prefill-0").last.prefix_cache_hits, prompt_tokens);
+  EXPECT_EQ(moved + worker("decode-0").last.prefix_cache_hits / kBlockTokens * bytes, wanted);
   EXPECT_EQ(worker("decode-0").last.prompt_tokens_computed, 0u);
   EXPECT_EQ(worker("decode-0").last.kv_bytes_received, moved);
   const std::set<std::uint32_t> pids = {report.coordinator_pid, worker("prefill-0").pid, worker("decode-0").pid};

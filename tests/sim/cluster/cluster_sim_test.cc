@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/support/sim_scenario.h"
+#include "tests/support/verdict.h"
 
 namespace baton {
 namespace {
@@ -16,16 +17,6 @@ namespace {
 std::uint64_t setting(const char* name, std::uint64_t fallback) {
   const char* text = std::getenv(name);
   return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
-}
-
-// To whoever watches, and to ./check, which shows it beside ctest's summary.
-void report(const char* line) {
-  std::printf("%s\n", line);
-  const char* path = std::getenv("BATON_CHECK_VERDICTS");
-  std::FILE* file = path == nullptr ? nullptr : std::fopen(path, "a");
-  if (file == nullptr) return;
-  std::fprintf(file, "%s\n", line);
-  std::fclose(file);
 }
 
 std::string joined(const SimVerdict& verdict) {
@@ -70,24 +61,29 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
     total.transferred += verdict.transferred;
     total.tokens += verdict.tokens;
     total.late_bytes += verdict.late_bytes;
+    total.preemptions += verdict.preemptions;
+    total.prefix_hits += verdict.prefix_hits;
     total.virtual_seconds += verdict.virtual_seconds;
   }
   const double minutes = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() / 60;
   char line[512];
   std::snprintf(
       line, sizeof line, "sim: seeds=%llu failing=%llu jobs=%llu finished=%llu typed_errors=%llu transferred=%llu tokens=%llu faults=%llu "
-      "late_bytes=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
+      "late_bytes=%llu preemptions=%llu prefix_hit_tokens=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
       static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(failing), static_cast<unsigned long long>(total.jobs),
       static_cast<unsigned long long>(total.finished), static_cast<unsigned long long>(total.failed),
       static_cast<unsigned long long>(total.transferred), static_cast<unsigned long long>(total.tokens),
       static_cast<unsigned long long>(total.faults), static_cast<unsigned long long>(total.late_bytes),
+      static_cast<unsigned long long>(total.preemptions), static_cast<unsigned long long>(total.prefix_hits),
       static_cast<unsigned long long>(total.events), total.virtual_seconds, static_cast<double>(seeds) / minutes,
       static_cast<double>(total.faults) / minutes, static_cast<double>(total.events) / minutes / 60);
-  report(line);
+  test::report_verdict(line);
   // A swarm in which nothing happened would prove nothing.
   if (seeds >= 100) {
     EXPECT_GT(total.transferred, seeds);
     EXPECT_GT(total.faults, seeds);
+    EXPECT_GT(total.preemptions, seeds);
+    EXPECT_GT(total.prefix_hits, seeds * 100);
     EXPECT_GT(total.finished * 10, total.jobs * 5);
   }
 }

@@ -127,5 +127,23 @@ TEST_F(CoordinatorTest, AClusterTooLargeForOneMessageIsIntroducedInSeveral) {
   EXPECT_EQ(heard_of, kWorkers + 1);
 }
 
+TEST_F(CoordinatorTest, EveryAttemptCarriesTheCacheSalt) {
+  AdmitJob asked;
+  asked.job = JobId{7};
+  asked.prompt = {1, 2, 3};
+  asked.sampling.max_tokens = 2;
+  asked.cache_salt = "tenant-7";
+  out.set_sender(edge);
+  coordinator.on(asked, out);
+  const ActorRef second{NodeId{21}, Incarnation{210}, 0, 0};
+  join(second, "both-1");
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
+  for (const ActorRef& each : {worker, second}) {
+    const auto starts = out.messages_to<StartPrefill>(each);
+    ASSERT_EQ(starts.size(), 1u);
+    EXPECT_EQ(starts.front().cache_salt, "tenant-7");
+  }
+}
+
 }  // namespace
 }  // namespace baton

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
 
 #include "actors/edge.h"
 #include "models/oracle_tokenizer.h"
@@ -134,6 +135,24 @@ TEST_F(EdgeTest, JobsOfALostClientAreCancelled) {
   ASSERT_EQ(out.messages_to<CancelJob>(coordinator).size(), 1u);
   EXPECT_EQ(out.messages_to<CancelJob>(coordinator).front().job, job);
   EXPECT_EQ(edge.streams(), 0u);
+}
+
+TEST_F(EdgeTest, ACacheSaltGoesWithTheJobAndIsBounded) {
+  ClientSubmit submit;
+  submit.prompt_ids = {1, 2, 3};
+  submit.cache_salt = "tenant-7";
+  out.set_sender(client);
+  edge.on(submit, out);
+  ASSERT_EQ(out.messages<AdmitJob>().size(), 1u);
+  EXPECT_EQ(out.messages<AdmitJob>().front().second.cache_salt, "tenant-7");
+  for (const std::string& bad : {std::string(129, 'x'), std::string("two words"), std::string("\n")}) {
+    out.clear();
+    submit.cache_salt = bad;
+    edge.on(submit, out);
+    EXPECT_TRUE(out.messages<AdmitJob>().empty());
+    ASSERT_EQ(out.messages_to<ClientError>(client).size(), 1u);
+    EXPECT_EQ(out.messages_to<ClientError>(client).front().code, ErrorCode::kInvalidArgument);
+  }
 }
 
 }  // namespace

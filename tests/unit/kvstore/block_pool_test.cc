@@ -64,6 +64,37 @@ TEST(BlockPool, IntegrityNamesLeaksAndDoubleUse) {
   EXPECT_FALSE(pool.check_integrity({{1, a}, {2, {1}}}).empty());
 }
 
+TEST(BlockPool, AKeptBlockIsCachedAfterItsLastHolderAndKeepsItsGeneration) {
+  BlockPool pool(2);
+  const auto blocks = *pool.allocate(1, 1);
+  pool.keep(blocks[0], 1);
+  pool.share(blocks[0], 2);
+  EXPECT_TRUE(pool.check_integrity({{1, blocks}, {2, blocks}}).empty());
+  pool.lease(blocks, 2);
+  pool.release(blocks, 1);
+  EXPECT_EQ(pool.state(blocks[0]), BlockState::kLeased) << "one holder's lease is not the other's to end";
+  pool.release(blocks, 2);
+  EXPECT_EQ(pool.state(blocks[0]), BlockState::kCached);
+  EXPECT_EQ(pool.counts().available(), 2u);
+  pool.share(blocks[0], 3);
+  EXPECT_EQ(pool.generation(blocks[0]), 0u) << "the same content";
+  pool.release(blocks, 3);
+  pool.evict(blocks[0]);
+  EXPECT_EQ(pool.generation(blocks[0]), 1u);
+  EXPECT_EQ(pool.counts().free, 2u);
+}
+
+TEST(BlockPoolDeath, WhatMayStillBeWrittenIsNotShared) {
+  BlockPool pool(2);
+  const auto blocks = *pool.allocate(2, 1);
+  EXPECT_DEATH(pool.share(blocks[0], 2), "may still change");
+  EXPECT_DEATH(pool.evict(blocks[0]), "somebody holds");
+  pool.keep(blocks[1], 1);
+  EXPECT_DEATH(pool.quarantine(std::vector<BlockId>{blocks[1]}, 1), "cannot be written");
+  EXPECT_DEATH(pool.keep(blocks[0], 2), "does not hold it");
+  EXPECT_DEATH(pool.evict(blocks[1]), "somebody holds");
+}
+
 TEST(BlockPool, RandomLivesKeepTheAccounts) {
   Random random(3);
   BlockPool pool(64);

@@ -13,7 +13,7 @@ const KvGeometry kGeometry{0, 2, 3, 4, 16, DType::kF16};
 TEST(TransferPlan, NeighboursOnBothSidesBecomeOnePiece) {
   const std::vector<BlockId> source{4, 5, 6, 9, 10};
   const std::vector<BlockId> destination{0, 1, 7, 8, 9};
-  const auto pieces = plan_pieces(kGeometry, source, destination, 0, 5);
+  const auto pieces = plan_pieces(kGeometry, source, destination, 0, 0, 5);
   const std::uint64_t block = kGeometry.block_bytes();
   ASSERT_EQ(pieces.size(), 3u);
   EXPECT_EQ(pieces[0].source_offset, 4 * block);
@@ -25,10 +25,23 @@ TEST(TransferPlan, NeighboursOnBothSidesBecomeOnePiece) {
 
 TEST(TransferPlan, APieceNeverStartsBeforeTheRangeAskedFor) {
   const std::vector<BlockId> table{1, 2, 3, 4};
-  const auto pieces = plan_pieces(kGeometry, table, table, 2, 2);
+  const auto pieces = plan_pieces(kGeometry, table, table, 0, 2, 2);
   ASSERT_EQ(pieces.size(), 1u);
   EXPECT_EQ(pieces[0].first_place, 2u);
   EXPECT_EQ(pieces[0].place_count, 2u);
+}
+
+TEST(TransferPlan, PlacesCountFromTheFirstBlockGranted) {
+  const std::vector<BlockId> source{4, 5, 6, 7};
+  const std::vector<BlockId> granted{20, 21};
+  const auto pieces = plan_pieces(kGeometry, source, granted, 2, 2, 2);
+  ASSERT_EQ(pieces.size(), 1u);
+  EXPECT_EQ(pieces[0].source_offset, 6 * kGeometry.block_bytes());
+  EXPECT_EQ(pieces[0].first_place, 0u);
+  const auto places = make_places(kGeometry, std::vector<BlockId>{9, 9, 20, 21}, 60, 2);
+  ASSERT_EQ(places.size(), 2u);
+  EXPECT_EQ(places[0].offset, 20 * kGeometry.block_bytes());
+  EXPECT_EQ(digest_tag_position(places[0].tag), 32u);
 }
 
 TEST(TransferPlan, LongRunsAreCut) {
@@ -36,13 +49,13 @@ TEST(TransferPlan, LongRunsAreCut) {
   ASSERT_EQ(big.block_bytes(), 2u << 20);
   std::vector<BlockId> table(100);
   for (std::uint32_t i = 0; i < 100; ++i) table[i] = i;
-  const auto pieces = plan_pieces(big, table, table, 0, 100);
+  const auto pieces = plan_pieces(big, table, table, 0, 0, 100);
   EXPECT_EQ(pieces.size(), 13u);
   EXPECT_EQ(pieces[0].bytes, kPieceBytesMax);
 }
 
 TEST(TransferPlan, PlacesCarryPositionAndTokenCount) {
-  const auto places = make_places(kGeometry, std::vector<BlockId>{3, 1, 2}, 35);
+  const auto places = make_places(kGeometry, std::vector<BlockId>{3, 1, 2}, 35, 0);
   ASSERT_EQ(places.size(), 3u);
   EXPECT_EQ(places[2].offset, 2 * kGeometry.block_bytes());
   EXPECT_EQ(digest_tag_position(places[2].tag), 32u);

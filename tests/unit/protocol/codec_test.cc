@@ -120,6 +120,9 @@ void fill(Heartbeat& m, Random& random) {
   m.kv_bytes_received = random.next();
   m.prompt_tokens_computed = random.next();
   m.tokens_generated = random.next();
+  m.prefix_cache_queries = random.next();
+  m.prefix_cache_hits = random.next();
+  m.num_preemptions = random.next();
 }
 void fill(HeartbeatAck&, Random&) {}
 void fill(AdmitJob& m, Random& random) {
@@ -128,6 +131,7 @@ void fill(AdmitJob& m, Random& random) {
   fill(m.sampling, random);
   m.seed_given = random.chance(1, 2);
   m.time_limit_ns = random.next();
+  m.cache_salt = random_text(random);
 }
 void fill(JobAdmitted& m, Random& random) {
   m.job.value = random.next();
@@ -156,6 +160,7 @@ void fill(StartPrefill& m, Random& random) {
   fill(m.decode, random);
   for (std::uint64_t i = random.below(9); i > 0; --i) m.prompt.push_back(static_cast<std::int32_t>(random.next()));
   fill(m.sampling, random);
+  m.cache_salt = random_text(random);
 }
 void fill(StartDecode& m, Random& random) {
   m.job.value = random.next();
@@ -164,6 +169,7 @@ void fill(StartDecode& m, Random& random) {
   fill(m.prefill, random);
   for (std::uint64_t i = random.below(9); i > 0; --i) m.prompt.push_back(static_cast<std::int32_t>(random.next()));
   fill(m.sampling, random);
+  m.cache_salt = random_text(random);
 }
 void fill(TokenItem& m, Random& random) {
   m.job.value = random.next();
@@ -215,6 +221,7 @@ void fill(Grant& m, Random& random) {
   m.group = static_cast<std::uint32_t>(random.next());
   for (std::uint64_t i = random.below(9); i > 0; --i) m.blocks.push_back(static_cast<std::uint32_t>(random.next()));
   m.time_limit_ns = random.next();
+  m.first_block = static_cast<std::uint32_t>(random.next());
 }
 void fill(KvHandoff& m, Random& random) {
   fill(m.transfer, random);
@@ -249,6 +256,7 @@ void fill(ClientSubmit& m, Random& random) {
   for (std::uint64_t i = random.below(4); i > 0; --i) m.stop.push_back(random_text(random));
   m.include_stop = random.chance(1, 2);
   for (std::uint64_t i = random.below(4); i > 0; --i) m.bad_words.push_back(random_text(random));
+  m.cache_salt = random_text(random);
 }
 void fill(ClientAccepted& m, Random& random) {
   m.tag = random.next();
@@ -352,6 +360,7 @@ void fill(FsckAccount& m, Random& random) {
   m.sequences = static_cast<std::uint32_t>(random.next());
   m.transfers = static_cast<std::uint32_t>(random.next());
   m.problems = {random_text(random), random_text(random)};
+  m.cached = static_cast<std::uint32_t>(random.next());
 }
 void fill(FsckReport& m, Random& random) {
   m.tag = random.next();

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks as a worker hands them out: prefixes found again, growth, preemption. The engine is the oracle over real bytes, run
+// step by step, so every stream is held against what it must be.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "actors/worker.h"
+#include "engine/oracle_engine.h"
+#include "runtime/base/random.h"
+#include "tests/support/engine_pool.h"
+#include "tests/support/test_outbox.h"
+
+namespace baton {
+namespace {
+
+// Steps run when the test says so.
+struct SteppedEngine final : EnginePort {
+  explicit SteppedEngine(Engine& real) : engine(real) {}
+  void submit(BatchPlan plan, std::function<void(StepResult, Outbox&)> then) override {
+    ASSERT_FALSE(waiting.has_value());
+    waiting = std::move(plan);
+    done = std::move(then);
+  }
+  bool step(Outbox& out) {
+    if (!waiting) return false;
+    plans.push_back(*std::exchange(waiting, std::nullopt));
+    std::exchange(done, nullptr)(engine.step(plans.back()), out);
+    return true;
+  }
+  Engine& engine;
+  std::optional<BatchPlan> waiting;
+  std::function<void(StepResult, Outbox&)> done;
+  std::vector<BatchPlan> plans;
+};
+
+struct NotedPlane final : DataPlane {
+  struct Opened {
+    TransferId transfer;
+    std::vector<Place> places;
+  };
+  struct Pushed {
+    std::uint64_t ticket;
+    TransferId transfer;
+    std::vector<Piece> pieces;
+  };
+  const std::string& address() const override { return name; }
+  void open(const TransferId& transfer, const PeerKey&, std::vector<Place> places, Duration) override { opened.push_back({transfer, std::move(places)}); }
+  void close(const TransferId& transfer) override { closed.push_back(transfer); }
+  void connect(const PeerKey&, const std::string&) override {}
+  void disconnect(const PeerKey&) override {}
+  void push(std::uint64_t ticket, const PeerKey&, const TransferId& transfer, std::vector<Piece> pieces) override { pushed.push_back({ticket, transfer, std::move(pieces)}); }
+  void abandon(const TransferId&) override {}
+  std::string transport(const PeerKey&) const override { return "none"; }
+  std::string name = "nowhere";
+  std::vector<Opened> opened;
+  std::vector<TransferId> closed;
+  std::vector<Pushed> pushed;
+};
+
+struct NoExit final : ProcessControl {
+  void exit(int, const std::string& reason) override { FAIL() << reason; }
+};
+
+class WorkerBlocksTest : public ::testing::Test {
+ protected:
+  void start(std::uint32_t blocks, const BatchLimits& limits = {}, bool prefix_caching = true) {
+    pool.emplace(info.geometry, blocks);
+    oracle = make_oracle_engine(model, pool->bytes());
+    engine.emplace(*oracle);
+    WorkerOptions options;
+    options.name = "both-0";
+    options.coordinator_node = coordinator.node;
+    options.blocks_total = blocks;
+    options.limits = limits;
+    options.prefix_caching = prefix_caching;
+    worker.emplace(options, info, *engine, plane, process);
+    worker->start(out);
+    out.set_sender(coordinator);
+    worker->on(JoinAccepted{1, 200'000'000, 5}, out);
+    worker->on(PeersJoined{{{peer, "peer-0", "tcp://p", "ucx://p"}}}, out);
+  }
+
+  static std::vector<TokenId> text(std::size_t tokens, std::uint64_t seed) {
+    Random random(seed);
+    std::vector<TokenId> drawn(tokens);
+    for (TokenId& token : drawn) token = static_cast<TokenId>(1 + random.below(kOracleVocabulary - 1));
+    return drawn;
+  }
+  static SamplingParams sampling(std::uint32_t max_tokens) {
+    SamplingParams params;
+    params.max_tokens = max_tokens;
+    params.ignore_eos = true;
+    return params;
+  }
+  std::vector<TokenId> answer(const std::vector<TokenId>& prompt, std::uint32_t max_tokens) const { return oracle_stream(model, prompt, sampling(max_tokens)); }
+
+  void prefill(std::uint64_t job, const std::vector<TokenId>& prompt, std::uint32_t max_tokens, const ActorRef& decode = {}, const std::string& salt = {}) {
+    out.set_sender(coordinator);
+    worker->on(StartPrefill{JobId{job}, 1, edge, decode, prompt, sampling(max_tokens), salt}, out);
+  }
+  void decode(std::uint64_t job, const std::vector<TokenId>& prompt, std::uint32_t max_tokens) {
+    out.set_sender(coordinator);
+    worker->on(StartDecode{JobId{job}, 1, edge, peer, prompt, sampling(max_tokens), {}}, out);
+  }
+  // One step, with everything that can be checked about the accounts afterwards.
+  bool step() {
+    const bool stepped = engine->step(out);
+    const auto problems = worker->account().problems;
+    EXPECT_TRUE(problems.empty()) << problems.front();
+    return stepped;
+  }
+  void run() {
+    while (step()) {
+    }
+  }
+  // What the edge has been sent of a job; a position sent twice must be equal.
+  std::vector<TokenId> stream(std::uint64_t job) const {
+    std::map<std::uint32_t, TokenId> tokens;
+    for (const TokenBatch& batch : out.messages_to<TokenBatch>(edge))
+      for (const TokenItem& item : batch.tokens) {
+        if (item.job != JobId{job}) continue;
+        EXPECT_EQ(tokens.emplace(item.index, item.token).first->second, item.token) << "at " << item.index;
+      }
+    std::vector<TokenId> list;
+    for (const auto& [index, token] : tokens) {
+      EXPECT_EQ(index, list.size());
+      list.push_back(token);
+    }
+    return list;
+  }
+  // The shares the sequence of the n-th start had, in order.
+  std::vector<SequencePlan> shares(std::uint64_t sequence) const {
+    std::vector<SequencePlan> found;
+    for (const BatchPlan& plan : engine->plans)
+      for (const SequencePlan& share : plan.sequences)
+        if (share.sequence == sequence) found.push_back(share);
+    return found;
+  }
+  Grant grant_for(std::uint64_t job, std::uint32_t first, std::uint32_t count) const {
+    Grant grant;
+    grant.transfer = TransferId{job, 1};
+    grant.job = JobId{job};
+    grant.epoch = 1;
+    grant.first_block = first;
+    for (std::uint32_t i = 0; i < count; ++i) grant.blocks.push_back(i);
+    return grant;
+  }
+  void expect_all_back() const {
+    const FsckAccount account = worker->account();
+    EXPECT_TRUE(account.problems.empty());
+    EXPECT_EQ(account.free + account.cached, account.blocks_total);
+    EXPECT_EQ(account.sequences, 0u);
+  }
+
+  const ActorRef coordinator{NodeId{10}, Incarnation{100}, 0, 0};
+  const ActorRef peer{NodeId{20}, Incarnation{200}, 0, 0};
+  const ActorRef edge{NodeId{30}, Incarnation{300}, 0, 0};
+  const OracleOptions model{};
+  const EngineInfo info = oracle_info(model);
+  std::optional<test::EnginePool> pool;
+  std::unique_ptr<Engine> oracle;
+  std::optional<SteppedEngine> engine;
+  NotedPlane plane;
+  NoExit process;
+  TestOutbox out;
+  std::optional<Worker> worker;
+};
+
+TEST_F(WorkerBlocksTest, AKnownPrefixIsNotComputedAgain) {
+  start(16);
+  const auto first = text(40, 1);
+  auto second = first;
+  second.push_back(7);
+  prefill(1, first, 3);
+  run();
+  prefill(2, second, 3);
+  run();
+  EXPECT_EQ(shares(2).front().first_position, 32u);
+  EXPECT_EQ(stream(1), answer(first, 3));
+  EXPECT_EQ(stream(2), answer(second, 3));
+  EXPECT_EQ(worker->stats().prefix_cache_queries, 81u);
+  EXPECT_EQ(worker->stats().prefix_cache_hits, 32u);
+  expect_all_back();
+  EXPECT_EQ(worker->account().cached, 2u);
+}
+
+TEST_F(WorkerBlocksTest, TheLastTokenOfAPromptIsAlwaysComputed) {
+  start(16);
+  const auto prompt = text(32, 1);
+  prefill(1, prompt, 2);
+  run();
+  prefill(2, prompt, 2);
+  run();
+  EXPECT_EQ(shares(2).front().first_position, 16u);
+  EXPECT_EQ(stream(2), answer(prompt, 2));
+}
+
+TEST_F(WorkerBlocksTest, TheNextTurnFindsTheAnswerToo) {
+  start(16);
+  auto prompt = text(20, 1);
+  prefill(1, prompt, 30);
+  run();
+  const auto generated = answer(prompt, 30);
+  prompt.insert(prompt.end(), generated.begin(), generated.end());
+  prompt.push_back(3);
+  prefill(2, prompt, 4);
+  run();
+  EXPECT_EQ(shares(2).front().first_position, 48u) << "49 positions were computed: three blocks";
+  EXPECT_EQ(stream(2), answer(prompt, 4));
+}
+
+TEST_F(WorkerBlocksTest, AnotherSaltFindsNothing) {
+  start(32);
+  const auto prompt = text(40, 1);
+  prefill(1, prompt, 2, {}, "tenant-a");
+  run();
+  prefill(2, prompt, 2, {}, "tenant-b");
+  run();
+  prefill(3, prompt, 2);
+  run();
+  prefill(4, prompt, 2, {}, "tenant-a");
+  run();
+  EXPECT_EQ(shares(2).front().first_position, 0u);
+  EXPECT_EQ(shares(3).front().first_position, 0u);
+  EXPECT_EQ(shares(4).front().first_position, 32u);
+  EXPECT_EQ(worker->account().cached, 6u) << "three times the same, for three who may not know of each other";
+}
+
+TEST_F(WorkerBlocksTest, WithoutACacheNothingIsKept) {
+  start(16, {}, false);
+  const auto prompt = text(40, 1);
+  prefill(1, prompt, 2);
+  run();
+  prefill(2, prompt, 2);
+  run();
+  EXPECT_EQ(shares(2).front().first_position, 0u);
+  EXPECT_EQ(worker->account().free, 16u);
+  EXPECT_EQ(worker->stats().prefix_cache_queries, 0u);
+}
+
+TEST_F(WorkerBlocksTest, TwoThatComputeTheSameShareWhatOneHasFinished) {
+  start(16, {8, 32, 0});
+  const auto prompt = text(150, 1);
+  prefill(1, prompt, 2);
+  prefill(2, prompt, 2);
+  run();
+  EXPECT_EQ(stream(1), answer(prompt, 2));
+  EXPECT_EQ(stream(2), answer(prompt, 2));
+  std::size_t computed = 0;
+  for (const BatchPlan& plan : engine->plans)
+    for (const SequencePlan& share : plan.sequences) computed += share.tokens.size();
+  EXPECT_LT(computed, 250u) << "of 300 and two decodes";
+  expect_all_back();
+}
+
+TEST_F(WorkerBlocksTest, TheYoungestStepsBackAndGoesOnWithTheSameTokens) {
+  start(8);
+  const auto first = text(16, 1);
+  const auto second = text(16, 2);
+  prefill(1, first, 100);
+  prefill(2, second, 100);
+  run();
+  EXPECT_EQ(stream(1), answer(first, 100));
+  EXPECT_EQ(stream(2), answer(second, 100));
+  EXPECT_GE(worker->stats().num_preemptions, 1u);
+  for (const SequencePlan& share : shares(1)) EXPECT_LE(share.tokens.size(), 16u) << "the oldest computes nothing twice";
+  expect_all_back();
+}
+
+TEST_F(WorkerBlocksTest, ANewcomerLeavesRoomForThoseThatGrow) {
+  start(4);
+  prefill(1, text(16, 1), 40);
+  step();
+  prefill(2, text(20, 2), 2);
+  step();
+  step();
+  EXPECT_TRUE(shares(2).empty()) << "two blocks are free, but the first needs one of them next";
+  run();
+  EXPECT_EQ(stream(2), answer(text(20, 2), 2));
+  EXPECT_EQ(worker->stats().num_preemptions, 0u);
+}
+
+TEST_F(WorkerBlocksTest, WhatCanNeverFitIsRefused) {
+  start(4);
+  prefill(1, text(50, 1), 20);
+  ASSERT_EQ(out.messages_to<JobFailed>(coordinator).size(), 1u);
+  EXPECT_EQ(out.messages_to<JobFailed>(coordinator).front().code, ErrorCode::kInvalidArgument);
+  expect_all_back();
+}
+
+TEST_F(WorkerBlocksTest, ADecodeHalfAsksOnlyForWhatItDoesNotHave) {
+  start(16);
+  const auto known = text(40, 1);
+  prefill(1, known, 2);
+  run();
+  auto prompt = known;
+  prompt.resize(60, 9);
+  decode(2, prompt, 3);
+  const auto grants = out.messages_to<Grant>(peer);
+  ASSERT_EQ(grants.size(), 1u);
+  EXPECT_EQ(grants.front().first_block, 2u);
+  EXPECT_EQ(grants.front().blocks.size(), 2u);
+  ASSERT_EQ(plane.opened.size(), 1u);
+  EXPECT_EQ(plane.opened.front().places.size(), 2u);
+
+  // The bytes arrive, as a prefill worker would have computed them.
+  std::vector<SequencePlan> remote(1);
+  remote.front().tokens = prompt;
+  remote.front().blocks = {shares(1).front().blocks[0], shares(1).front().blocks[1], grants.front().blocks[0], grants.front().blocks[1]};
+  remote.front().digest_begin = 2;
+  remote.front().digest_end = 4;
+  const auto digests = oracle->step(BatchPlan{0, remote}).sequences.front().digests;
+  const TransferId transfer = grants.front().transfer;
+  KvHandoff handoff{transfer, JobId{2}, 1, 2, {}, true, answer(prompt, 1).front()};
+  for (std::uint32_t i = 0; i < 2; ++i)
+    handoff.handles.push_back({peer.node, peer.incarnation, info.geometry.group, i, 0, i == 0 ? 16u : 12u, digests[i]});
+  worker->on_data_plane(PieceArrived{transfer, {peer.node, peer.incarnation}, 0, digests}, out);
+  worker->on_data_plane(TransferClosed{transfer, "complete"}, out);
+  out.set_sender(peer);
+  worker->on(handoff, out);
+  ASSERT_EQ(out.messages_to<TransferResult>(peer).size(), 1u);
+  EXPECT_TRUE(out.messages_to<TransferResult>(peer).front().ok);
+  run();
+  EXPECT_EQ(shares(2).front().first_position, 60u) << "nothing of the prompt is computed here";
+  EXPECT_EQ(stream(2), answer(prompt, 3));
+  prefill(3, prompt, 2);
+  run();
+  EXPECT_EQ(shares(3).front().first_position, 48u) << "what came over is found again";
+  expect_all_back();
+}
+
+TEST_F(WorkerBlocksTest, APrefillHalfPushesWhatItFindsWithTheDigestsKept) {
+  start(16);
+  const auto prompt = text(40, 1);
+  prefill(1, prompt, 5, peer);
+  run();
+  out.set_sender(peer);
+  worker->on(grant_for(1, 0, 3), out);
+  ASSERT_EQ(plane.pushed.size(), 1u);
+  worker->on_data_plane(PushDone{plane.pushed.front().ticket, TransferId{1, 1}, true, {}}, out);
+  out.set_sender(peer);
+  worker->on(TransferResult{TransferId{1, 1}, JobId{1}, 1, true, {}}, out);
+  const auto original = out.messages_to<KvHandoff>(peer).front().handles;
+  expect_all_back();
+
+  out.set_sender(peer);
+  worker->on(grant_for(2, 1, 2), out);  // decode has the first block
+  prefill(2, prompt, 5, peer);
+  ASSERT_EQ(plane.pushed.size(), 2u) << "before a step has run";
+  const auto handoffs = out.messages_to<KvHandoff>(peer);
+  EXPECT_EQ(handoffs.back().first_block, 1u);
+  ASSERT_EQ(handoffs.back().handles.size(), 1u);
+  EXPECT_EQ(handoffs.back().handles.front().digest, original[1].digest);
+  run();
+  EXPECT_EQ(shares(2).front().first_position, 32u);
+  EXPECT_EQ(shares(2).front().digest_begin, 2u) << "only the last block's is computed";
+  EXPECT_EQ(out.messages_to<KvHandoff>(peer).back().handles.front().digest, original[2].digest);
+}
+
+TEST_F(WorkerBlocksTest, ADecodeHalfThatWaitsForKvGivesItsBlocksToAnOlderJob) {
+  start(6);
+  const auto older = text(16, 1);
+  const auto prompt = text(40, 2);
+  prefill(1, older, 64);
+  decode(2, prompt, 5);
+  ASSERT_EQ(plane.opened.size(), 1u);
+  for (int i = 0; i < 60 && plane.closed.empty(); ++i) step();
+  ASSERT_EQ(plane.closed.size(), 1u);
+  EXPECT_EQ(worker->blocks().counts().quarantined, 3u) << "they may still be written";
+  EXPECT_FALSE(step()) << "the older one waits for them";
+  worker->on_data_plane(TransferClosed{plane.opened.front().transfer, "closed"}, out);
+  ASSERT_EQ(out.messages_to<TransferResult>(peer).size(), 1u);
+  EXPECT_FALSE(out.messages_to<TransferResult>(peer).front().ok);
+  run();
+  EXPECT_EQ(plane.opened.size(), 1u) << "it computes its prompt itself";
+  EXPECT_EQ(stream(1), answer(older, 64));
+  EXPECT_EQ(stream(2), answer(prompt, 5));
+  expect_all_back();
+}
+
+TEST_F(WorkerBlocksTest, APrefillHalfThatWaitsForAGrantGivesItsBlocksToAnOlderJob) {
+  start(6, {}, false);
+  const auto older = text(16, 1);
+  const auto prompt = text(40, 2);
+  prefill(1, older, 64);
+  prefill(2, prompt, 5, peer);
+  for (int i = 0; i < 60 && worker->stats().num_preemptions == 0; ++i) step();
+  ASSERT_EQ(worker->stats().num_preemptions, 1u);
+  EXPECT_EQ(worker->blocks().counts().leased, 0u);
+  out.set_sender(peer);
+  worker->on(grant_for(2, 0, 3), out);
+  EXPECT_TRUE(plane.pushed.empty()) << "there is nothing to push";
+  run();
+  EXPECT_EQ(stream(1), answer(older, 64));
+  ASSERT_EQ(plane.pushed.size(), 1u);
+  EXPECT_EQ(stream(2), answer(prompt, 1));
+  worker->on_data_plane(PushDone{plane.pushed.front().ticket, TransferId{2, 1}, true, {}}, out);
+  out.set_sender(peer);
+  worker->on(TransferResult{TransferId{2, 1}, JobId{2}, 1, true, {}}, out);
+  expect_all_back();
+}
+
+TEST_F(WorkerBlocksTest, BlocksThatAreBeingPushedAreNotGivenAwayBeforeTheyHaveBeenRead) {
+  start(6, {8, 2, 2}, false);  // a prompt is computed hardly faster than the older job decodes
+  const auto older = text(16, 1);
+  const auto prompt = text(40, 2);
+  prefill(1, older, 64);
+  out.set_sender(peer);
+  worker->on(grant_for(2, 0, 3), out);
+  prefill(2, prompt, 5, peer);
+  for (int i = 0; i < 100 && worker->stats().num_preemptions == 0; ++i) step();
+  ASSERT_EQ(worker->stats().num_preemptions, 1u);
+  ASSERT_EQ(plane.pushed.size(), 2u) << "two blocks, while the third was still to be computed";
+  EXPECT_FALSE(step()) << "the older one waits until they have been read";
+  const auto source = static_cast<BlockId>(plane.pushed.front().pieces.front().source_offset / info.geometry.block_bytes());
+  EXPECT_EQ(worker->blocks().state(source), BlockState::kHeld);
+  EXPECT_EQ(worker->blocks().generation(source), 0u);
+  worker->on_data_plane(PushDone{plane.pushed[0].ticket, TransferId{2, 1}, true, {}}, out);
+  EXPECT_FALSE(step());
+  worker->on_data_plane(PushDone{plane.pushed[1].ticket, TransferId{2, 1}, true, {}}, out);
+  EXPECT_EQ(worker->blocks().generation(source), 1u);
+  run();
+  EXPECT_EQ(stream(1), answer(older, 64));
+  EXPECT_EQ(stream(2), answer(prompt, 1));
+  ASSERT_EQ(plane.pushed.size(), 3u);
+  const auto handoffs = out.messages_to<KvHandoff>(peer);
+  EXPECT_EQ(handoffs.back().first_block, 2u) << "what was pushed is not pushed again";
+  EXPECT_TRUE(handoffs.back().last);
+}
+
+}  // namespace
+}  // namespace baton
