@@ -10,8 +10,9 @@
 namespace baton {
 namespace {
 
-// Variables of the test runners and of the tools; not meant for the topology.
-constexpr std::array<std::string_view, 4> kForeignPrefixes = {"BATON_SIM_", "BATON_TEST_", "BATON_CHECK_", "BATON_BUILD_"};
+// Variables of the test runners, of the tools and of the kernels (BATON_CPU_KERNELS); not meant for the topology.
+constexpr std::array<std::string_view, 6> kForeignPrefixes = {"BATON_SIM_",   "BATON_TEST_",        "BATON_CHECK_",
+                                                              "BATON_BUILD_", "BATON_INTEGRATION_", "BATON_CPU_"};
 
 bool is_foreign(std::string_view name) {
   return std::any_of(kForeignPrefixes.begin(), kForeignPrefixes.end(), [&](std::string_view prefix) { return name.starts_with(prefix); });
