@@ -162,7 +162,9 @@ void Edge::end_choice(JobId job, FinishReason reason, Outbox& out) {
   ClientChoiceDone done;
   done.tag = request.tag;
   done.choice = stream.choice;
-  done.tail = stream.stops.push(stream.text.flush(), stream.delivered.size() > request.sampling.min_tokens);
+  // A cancelled answer is not finished: what its last bytes would become may not end it by a stop string after all.
+  if (reason != FinishReason::kCancelled)
+    done.tail = stream.stops.push(stream.text.flush(), stream.delivered.size() > request.sampling.min_tokens);
   done.tail += stream.stops.flush();
   done.reason = stream.stops.matched() ? FinishReason::kStop : reason;
   done.completion_tokens = static_cast<std::uint32_t>(stream.delivered.size());

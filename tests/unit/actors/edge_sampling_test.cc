@@ -226,6 +226,17 @@ TEST_F(EdgeSamplingTest, CancellingEndsEveryChoiceThatIsOpen) {
   EXPECT_EQ(edge.streams() + edge.requests(), 0u);
 }
 
+TEST_F(EdgeSamplingTest, ACancelledAnswerWasNotEndedByTheStopStringItsLastBytesWouldBecome) {
+  const auto jobs = submit([](ClientSubmit& m) { m.stop = {"\xEF\xBF\xBD"}; });
+  say(jobs[0].job, "\xCE");  // the first of two bytes of a letter; alone it would be shown as U+FFFD
+  out.set_sender(client);
+  edge.on(ClientCancel{1, "mine"}, out);
+  ASSERT_EQ(dones().size(), 1u);
+  EXPECT_EQ(dones()[0].reason, FinishReason::kCancelled);
+  EXPECT_EQ(dones()[0].stop, "");
+  EXPECT_EQ(dones()[0].tail, "");
+}
+
 TEST_F(EdgeSamplingTest, LogprobsOfThePromptComeInOrderAndBeforeTheFirstToken) {
   const auto jobs = submit([](ClientSubmit& m) {
     m.sampling.prompt_logprobs = 1;
