@@ -33,6 +33,7 @@ struct Parsed {
 };
 
 constexpr const char* kClusterHelp = "Name or topology file; default: the only cluster that is up";
+constexpr const char* kBenchModelHelp = "A .gguf file or its folder; default: smollm2 of `baton model fetch`";
 constexpr const char* kSetHelp = "Override a key of the file, as in pools.decode.replicas=3 (repeatable)";
 
 CLI::App* add(CLI::App& parent, Parsed& parsed, const char* name, const char* what, const char* examples, std::function<int()> command) {
@@ -120,12 +121,19 @@ void add_job_commands(CLI::App& app, Parsed& p) {
 void add_bench_commands(CLI::App& app, Parsed& p) {
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine, beside its own limits");
   bench->require_subcommand(1);
-  bench->footer("baton bench engine --help and baton bench transport --help show examples.");
-  CLI::App* engine = add(*bench, p, "engine", "Prefill and decode tokens per second of the CPU engine",
-                         "Example:\n  baton bench engine --threads 1,2", [&p] { return run_bench_engine(p.bench_engine); });
-  engine->add_option("--model", p.bench_engine.model, "A .gguf file or its folder; default: smollm2 of `baton model fetch`")->type_name("PATH");
-  engine->add_flag("--reference", p.bench_engine.reference, "Numerics `reference` instead of `invariant`");
-  engine->add_option("--threads", p.bench_engine.threads, "Kernel threads, one run each; default 1,2")->type_name("N,…")->delimiter(',')->check(CLI::Range(1u, 256u));
+  bench->footer("baton bench COMMAND --help shows examples.");
+  CLI::App* engine = add(*bench, p, "engine", "Prefill and decode tokens per second of the CPU engine, beside llama.cpp and the machine's limits",
+                         "Examples:\n  baton bench engine --threads 1,2\n  baton bench engine --numerics invariant,fast --rounds 9 --neighbour --json\n"
+                         "tools/get_llama_cpp.sh builds the peer; without it only limits stand beside our figures. docs/benchmarks.md explains each.",
+                         [&p] { return run_bench_engine(p.bench_engine); });
+  BenchEngineOptions& e = p.bench_engine;
+  engine->add_option("--model", e.model, kBenchModelHelp)->type_name("PATH");
+  engine->add_option("--threads", e.threads, "Kernel threads, one run each; default 1,2")->type_name("N,…")->delimiter(',')->check(CLI::Range(1u, 256u));
+  engine->add_option("--numerics", e.numerics, "invariant, fast or reference, all in the same rounds; default invariant")->type_name("WORD,…")->delimiter(',');
+  engine->add_option("--peer", e.peer, "Folder with llama-bench and llama-batched-bench; default .deps/llama.cpp/bin")->type_name("DIR");
+  engine->add_option("--rounds", e.rounds, "Rounds of limit, ours, peer")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1000u));
+  engine->add_flag("--neighbour", e.neighbour, "Measure each row again beside a busy process on one core");
+  engine->add_flag("--json", e.json, "One JSON object");
   CLI::App* transport = add(*bench, p, "transport", "Rate at which KV-sized pieces move over UCX, beside memcpy",
                             "Example:\n  baton bench transport", [&p] { return run_bench_transport(p.bench_transport); });
   transport->add_option("--interface", p.bench_transport.interface_name, "Network interface for TCP")->capture_default_str()->type_name("NAME");

@@ -79,9 +79,13 @@ struct VersionOptions {
 int run_version(const VersionOptions& options);
 
 struct BenchEngineOptions {
-  std::string model;  // empty: the one that `baton model fetch smollm2` gets
-  bool reference = false;
+  std::string model;                   // empty: the one that `baton model fetch smollm2` gets
+  std::vector<std::string> numerics;   // empty: invariant
   std::vector<std::uint32_t> threads;  // empty: 1 and 2
+  std::string peer;                    // folder of llama.cpp's programs; empty: where tools/get_llama_cpp.sh puts them
+  std::uint32_t rounds = 5;
+  bool neighbour = false;
+  bool json = false;
 };
 int run_bench_engine(const BenchEngineOptions& options);
 
