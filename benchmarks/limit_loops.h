@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops that limits.cc times, one file per instruction set. Each does one thing as fast as the CPU can: read memory
-// once, or multiply and add 8-bit integers in registers. Thread-safe; no state.
+// once, or multiply and add numbers in registers. Thread-safe; no state.
 #pragma once
 
 #include <cstddef>
@@ -19,5 +19,10 @@ std::uint64_t read_avx512(const std::byte* memory, std::size_t bytes);  // 64 by
 using DotLoop = std::uint64_t (*)(std::uint64_t turns, std::int32_t& sink);
 std::uint64_t dots_avx2(std::uint64_t turns, std::int32_t& sink);    // vpmaddubsw, vpmaddwd, vpaddd
 std::uint64_t dots_avx512(std::uint64_t turns, std::int32_t& sink);  // vpdpbusd (AVX-512 VNNI)
+
+// The same for float32 fused multiply-adds; returns multiplications plus additions done.
+using FloatLoop = std::uint64_t (*)(std::uint64_t turns, float& sink);
+std::uint64_t multiply_add_avx2(std::uint64_t turns, float& sink);
+std::uint64_t multiply_add_avx512(std::uint64_t turns, float& sink);
 
 }  // namespace baton::limit_loops

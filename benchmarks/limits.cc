@@ -16,9 +16,10 @@
 namespace baton {
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{1} << 20;
+constexpr std::size_t kPiece = std::size_t{64} << 10;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::uint32_t kPiecesAtOnce = 4;
+constexpr std::size_t kGrain = std::size_t{4} << 20;     // handed to a thread at once, where there is enough
+constexpr std::size_t kLeastRead = std::size_t{64} << 20;  // in all, so that the clock is not what is measured
 constexpr std::uint32_t kPeakPieces = 16;     // per thread, so that threads finish together
 constexpr std::uint64_t kPeakTurns = 200'000;  // of one piece: about a millisecond
 
@@ -50,34 +51,49 @@ void LimitMemory::Free::operator()(std::byte* memory) const { std::free(memory);
 
 double read_bandwidth(ThreadPool& threads, const LimitMemory& memory) {
   const auto pieces = static_cast<std::uint32_t>(memory.bytes() / kPiece);
+  const std::uint32_t grain = std::clamp<std::uint32_t>(pieces / (threads.threads() * 4), 1, kGrain / kPiece);
+  const std::size_t passes = std::max<std::size_t>(1, kLeastRead / memory.bytes());
   std::atomic<std::uint64_t> sum{0};
   double best = 0;
   for (const limit_loops::ReadLoop loop : read_loops()) {
     const Seconds seconds = seconds_of([&] {
-      threads.parallel_for(pieces, kPiecesAtOnce, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t) {
-        sum += loop(memory.data() + begin * kPiece, (end - begin) * kPiece);
-      });
+      for (std::size_t pass = 0; pass < passes; ++pass)
+        threads.parallel_for(pieces, grain, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t) {
+          sum += loop(memory.data() + begin * kPiece, (end - begin) * kPiece);
+        });
     });
-    best = std::max(best, static_cast<double>(memory.bytes()) / seconds.wall);
+    best = std::max(best, static_cast<double>(memory.bytes() * passes) / seconds.wall);
   }
   return sum == 0 ? 0 : best;
 }
 
-double integer_peak(ThreadPool& threads) {
-  const limit_loops::DotLoop loop = dot_loop();
+namespace {
+
+// Operations per second of a loop that calculates in registers. Number: what it calculates with.
+template <class Number>
+double peak_of(ThreadPool& threads, std::uint64_t (*loop)(std::uint64_t, Number&)) {
   if (loop == nullptr) return 0;
   std::atomic<std::uint64_t> operations{0};
-  std::atomic<std::int32_t> all{0};
+  std::atomic<Number> last{0};
   const Seconds seconds = seconds_of([&] {
     threads.parallel_for(threads.threads() * kPeakPieces, 1, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t) {
       for (std::uint32_t piece = begin; piece < end; ++piece) {
-        auto sink = static_cast<std::int32_t>(piece);
+        auto sink = static_cast<Number>(piece);
         operations += loop(kPeakTurns, sink);
-        all ^= sink;
+        last = sink;
       }
     });
   });
   return static_cast<double>(operations) / seconds.wall;
+}
+
+}  // namespace
+
+double integer_peak(ThreadPool& threads) { return peak_of(threads, dot_loop()); }
+
+double float_peak(ThreadPool& threads) {
+  if (!has_avx2() || __builtin_cpu_supports("fma") == 0) return 0;
+  return peak_of(threads, has_avx512() ? limit_loops::multiply_add_avx512 : limit_loops::multiply_add_avx2);
 }
 
 std::string integer_peak_instruction() {

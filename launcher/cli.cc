@@ -27,6 +27,7 @@ struct Parsed {
   ModelFetchOptions fetch;
   VersionOptions version;
   BenchEngineOptions bench_engine;
+  BenchKernelsOptions bench_kernels;
   BenchTransportOptions bench_transport;
   ProcessOptions process;
   std::function<int()> command;
@@ -134,6 +135,17 @@ void add_bench_commands(CLI::App& app, Parsed& p) {
   engine->add_option("--rounds", e.rounds, "Rounds of limit, ours, peer")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1000u));
   engine->add_flag("--neighbour", e.neighbour, "Measure each row again beside a busy process on one core");
   engine->add_flag("--json", e.json, "One JSON object");
+  CLI::App* kernels = add(*bench, p, "kernels", "Single ops of the CPU engine at a model's shapes, beside the machine's limits",
+                          "Examples:\n  baton bench kernels --threads 2\n  baton bench kernels --shape 4096x4096:Q4_0 --shape 14336x4096:Q8_0 --json",
+                          [&p] { return run_bench_kernels(p.bench_kernels); });
+  BenchKernelsOptions& k = p.bench_kernels;
+  kernels->add_option("--device", k.device, "cpu")->capture_default_str()->type_name("NAME");
+  kernels->add_option("--model", k.model, kBenchModelHelp)->type_name("PATH");
+  kernels->add_option("--shape", k.shapes, "A matrix instead of the model's (repeatable); type Q4_1 unless given")->type_name("ROWSxCOLUMNS[:TYPE]");
+  kernels->add_option("--numerics", k.numerics, "invariant, fast or reference")->capture_default_str()->type_name("WORD");
+  kernels->add_option("--threads", k.threads, "Kernel threads")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 256u));
+  kernels->add_option("--rounds", k.rounds, "Rounds of limit and op")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1000u));
+  kernels->add_flag("--json", k.json, "One JSON object");
   CLI::App* transport = add(*bench, p, "transport", "Rate at which KV-sized pieces move over UCX, beside memcpy",
                             "Example:\n  baton bench transport", [&p] { return run_bench_transport(p.bench_transport); });
   transport->add_option("--interface", p.bench_transport.interface_name, "Network interface for TCP")->capture_default_str()->type_name("NAME");

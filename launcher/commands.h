@@ -89,6 +89,17 @@ struct BenchEngineOptions {
 };
 int run_bench_engine(const BenchEngineOptions& options);
 
+struct BenchKernelsOptions {
+  std::string device = "cpu";
+  std::string model;                // empty: as above, unless shapes are given
+  std::vector<std::string> shapes;  // "4096x1024:Q8_0"
+  std::string numerics = "invariant";
+  std::uint32_t threads = 1;
+  std::uint32_t rounds = 5;
+  bool json = false;
+};
+int run_bench_kernels(const BenchKernelsOptions& options);
+
 struct BenchTransportOptions {
   std::string interface_name = "lo";
 };
