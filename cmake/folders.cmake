@@ -23,7 +23,7 @@ function(baton_folder name)
 endfunction()
 
 baton_folder(runtime)
-target_link_libraries(baton_runtime PRIVATE PkgConfig::ZMQ spdlog::spdlog baton_ucx)
+target_link_libraries(baton_runtime PRIVATE PkgConfig::ZMQ spdlog::spdlog baton_ucx ${CMAKE_DL_LIBS})
 baton_folder(kernels)
 # Kernels keep tiles in registers through short loops of constant length, which GCC unrolls fully only from -O3 on.
 target_compile_options(baton_kernels PRIVATE $<$<CONFIG:Release>:-O3>)
