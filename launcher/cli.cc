@@ -18,6 +18,7 @@ namespace {
 // Everything the parser writes into, and the command that was chosen. Lives as long as the parser.
 struct Parsed {
   UpOptions up;
+  ServeOptions serve;
   DownOptions down;
   ValidateOptions validate;
   StatusOptions status;
@@ -90,6 +91,37 @@ void add_cluster_commands(CLI::App& app, Parsed& p) {
                        [&p] { return run_fsck(p.fsck); });
   fsck->add_option("--topology", p.fsck.cluster, kClusterHelp)->type_name("NAME");
   fsck->add_flag("--json", p.fsck.json, "One JSON object");
+}
+
+void add_serve_command(CLI::App& app, Parsed& p) {
+  CLI::App* serve = add(app, p, "serve", "Serve a model on this machine, without a topology file",
+                        "Examples:\n  baton serve smollm2\n  baton serve model.gguf --max-model-len 4096 --threads 8 --detach\n"
+                        "  baton serve smollm2 --prefill 1 --decode 2\n"
+                        "One worker of role both, unless --prefill or --decode ask for workers of their own. Jobs are taken on the jobs\n"
+                        "socket (baton submit); the OpenAI-compatible HTTP front comes with a later version. baton status, baton down and\n"
+                        "Ctrl-C work as for baton up; --dry-run shows what would be started.",
+                        [&p] { return run_serve(p.serve); });
+  ServeOptions& s = p.serve;
+  serve->add_option("model", s.model, "A .gguf file, its folder, a name of `baton model fetch` (fetched if missing), or oracle:")->type_name("MODEL")->required();
+  serve->add_option("--name", s.name, "Name of the cluster; default: made from MODEL")->type_name("NAME");
+  serve->add_option("--served-model-name", s.served_model_name, "What clients call the model (repeatable)")->type_name("NAME")->allow_extra_args(false);
+  serve->add_option("--max-model-len", s.max_model_len, "Tokens of prompt and answer; default: the model's own")->type_name("N");
+  serve->add_option("--max-num-seqs", s.max_num_seqs, "Jobs that run at once, per worker")->type_name("N");
+  serve->add_option("--max-num-batched-tokens", s.max_num_batched_tokens, "Tokens of one step, per worker")->type_name("N");
+  serve->add_option("--block-size", s.block_size, "Tokens of a KV block, a power of two")->type_name("N");
+  serve->add_option("--kv-cache-memory", s.kv_cache_memory, "KV of each worker, as in 2GiB")->type_name("SIZE");
+  serve->add_flag_callback("--enable-prefix-caching", [&s] { s.prefix_caching = true; }, "Keep the KV of prompts for those that begin alike");
+  serve->add_flag_callback("--no-enable-prefix-caching", [&s] { s.prefix_caching = false; }, "Compute every prompt in full");
+  serve->add_option("--dtype", s.dtype, "auto, float32, bfloat16 or float16")->type_name("TYPE");
+  serve->add_option("--numerics", s.numerics, "auto, invariant, fast or reference")->type_name("WORD");
+  serve->add_option("--threads", s.threads, "Kernel threads of each worker; default: an even share of the cores")->type_name("N");
+  serve->add_option("--tensor-parallel-size", s.tensor_parallel_size, "Only 1 in this version")->type_name("N");
+  serve->add_option("--prefill", s.prefill, "So many workers of role prefill")->type_name("N")->check(CLI::Range(1u, 1024u));
+  serve->add_option("--decode", s.decode, "So many workers of role decode")->type_name("N")->check(CLI::Range(1u, 1024u));
+  serve->add_option("--jobs", s.jobs, "Where jobs are submitted; workers join one port above; default tcp://127.0.0.1:7070")->type_name("ADDRESS");
+  serve->add_flag("--detach,-d", s.detach, "Leave the terminal once the cluster is ready");
+  serve->add_flag("--dry-run", s.dry_run, "Check everything and show what would be started");
+  add_set(serve, s.set);
 }
 
 void add_job_commands(CLI::App& app, Parsed& p) {
@@ -239,6 +271,7 @@ int run_cli(int argc, const char* const* argv) {
                "baton COMMAND --help shows a command's options and examples.");
     app.require_subcommand(1);
     Parsed parsed;
+    add_serve_command(app, parsed);
     add_cluster_commands(app, parsed);
     add_job_commands(app, parsed);
     add_bench_commands(app, parsed);

@@ -19,6 +19,20 @@ struct UpOptions {
 };
 int run_up(const UpOptions& options);
 
+// A cluster of this machine without a file. Flags left empty are left to the defaults of the topology.
+struct ServeOptions {
+  std::string model;                              // a .gguf file, its folder, a name of `baton model fetch`, or "oracle:…"
+  std::optional<std::uint32_t> prefill, decode;   // workers of each role; neither: one worker of role both
+  std::optional<std::string> max_model_len, max_num_seqs, max_num_batched_tokens, block_size, dtype, tensor_parallel_size;
+  std::optional<std::string> threads, numerics, kv_cache_memory, jobs, name;
+  std::vector<std::string> served_model_name;
+  std::optional<bool> prefix_caching;
+  std::vector<std::string> set;
+  bool detach = false;
+  bool dry_run = false;
+};
+int run_serve(const ServeOptions& options);
+
 struct DownOptions {
   std::string cluster;  // name or topology file; empty: the only one that is up
   bool now = false;
