@@ -2,175 +2,175 @@
 #include "benchmarks/engine_bench.h"
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
-#include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <functional>
 #include <memory>
+#include <optional>
 
-#include "engine/cpu_engine.h"
+#include "benchmarks/busy_neighbour.h"
+#include "benchmarks/engine_rig.h"
+#include "benchmarks/limits.h"
+#include "benchmarks/llama_cpp.h"
 
 namespace baton {
 namespace {
 
-// Wall time, and the CPU time of all threads: on a machine shared with others only the second can be repeated.
-struct Seconds {
-  double wall = 0;
-  double cpu = 0;
+constexpr std::uint32_t kLongPrompt = 512;
+constexpr std::uint32_t kBatchPrompt = 128;
+constexpr std::uint32_t kFromEmpty = 128;  // tokens decoded, as llama-bench's tg128
+constexpr std::uint32_t kAtDepth = 64;
+constexpr std::uint32_t kInBatch = 32;     // of each sequence
+
+// What a row does, on both sides.
+struct Work {
+  std::string what;
+  std::uint32_t batch = 1;    // 0: a prompt
+  std::uint32_t context = 0;  // tokens in the context before
+  std::uint32_t tokens = 0;   // of each sequence
+
+  double all_tokens() const { return static_cast<double>(tokens) * std::max(batch, 1u); }
 };
 
-double cpu_clock() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+std::vector<Work> works() {
+  std::vector<Work> all = {{"prefill 512 tokens", 0, 0, kLongPrompt},
+                           {"decode batch 1, from empty", 1, 0, kFromEmpty},
+                           {"decode batch 1, after 512", 1, kLongPrompt, kAtDepth}};
+  for (const std::uint32_t batch : {4u, 16u, 32u}) all.push_back({"decode batch " + std::to_string(batch) + ", after 128", batch, kBatchPrompt, kInBatch});
+  return all;
 }
 
-Seconds seconds_of(const std::function<void()>& work) {
-  const double cpu = cpu_clock();
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), cpu_clock() - cpu};
+Seconds run_ours(EngineRig& rig, const Work& work) {
+  if (work.batch == 0) return rig.prefill();
+  return work.batch == 1 ? rig.decode(work.tokens, work.context) : rig.decode_batch(work.batch, work.tokens);
 }
 
-// Tokens per second of wall time and per second of CPU time.
-struct Rate {
-  double wall = 0;
-  double cpu = 0;
+Result<double> run_peer(LlamaCpp& peer, const Work& work) {
+  if (work.batch == 0) return peer.prefill(work.tokens);
+  return work.batch == 1 ? peer.decode(work.tokens, work.context) : peer.decode_batch(work.batch, work.context, work.tokens);
+}
+
+struct Limit {
+  double tokens_per_second = 0;
+  const char* by = "";
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+// What the machine allows of this work at most, from what was measured in the same round.
+Limit limit_of(const Work& work, const ModelCost& cost, Numerics numerics, double bandwidth, double peak) {
+  const double steps = work.batch == 0 ? 1 : work.tokens;  // the weights are read once in each
+  const double context = work.context + (work.batch == 0 ? 0.0 : work.tokens / 2.0);
+  const double bytes = static_cast<double>(cost.weight_bytes) + std::max(work.batch, 1u) * context * static_cast<double>(cost.kv_token_bytes);
+  const Limit memory{work.all_tokens() / (steps * bytes / bandwidth), "read bandwidth"};
+  if (numerics == Numerics::kReference || peak == 0) return work.batch == 0 ? Limit{} : memory;  // float32 has no integer limit
+  const double terms = numerics == Numerics::kInvariant ? 2 : 1;  // int8 products per weight
+  const double weights = work.batch == 0 ? static_cast<double>(cost.prompt_weights) : static_cast<double>(cost.step_weights);
+  const Limit compute{peak / (2 * weights * terms), "integer peak"};
+  return compute.tokens_per_second < memory.tokens_per_second ? compute : memory;
 }
 
-// Best of three passes over 256 MiB that no cache holds, in GB/s.
-double read_bandwidth(std::uint32_t threads) {
-  constexpr std::uint32_t kPieces = 256;
-  constexpr std::size_t kPieceWords = (std::size_t{1} << 20) / sizeof(std::uint64_t);
-  const std::vector<std::uint64_t> memory(kPieces * kPieceWords, 1);
-  std::vector<std::uint64_t> sums(kPieces);
-  ThreadPool pool(threads);
-  double best = 0;
-  for (int pass = 0; pass < 3; ++pass) {
-    const Seconds seconds = seconds_of([&] {
-      pool.parallel_for(kPieces, 4, [&](std::uint32_t begin, std::uint32_t end, std::uint32_t) {
-        for (std::uint32_t piece = begin; piece < end; ++piece) {
-          std::uint64_t sum[8] = {};  // independent chains, so that loads and not adds are the limit
-          const std::uint64_t* words = memory.data() + piece * kPieceWords;
-          for (std::size_t i = 0; i < kPieceWords; i += 8)
-            for (std::size_t lane = 0; lane < 8; ++lane) sum[lane] += words[i + lane];
-          for (const std::uint64_t part : sum) sums[piece] += part;
-        }
-      });
-    });
-    best = std::max(best, static_cast<double>(memory.size() * sizeof(std::uint64_t)) / seconds.wall / 1e9);
-  }
-  return best;
-}
-
-class Bench {
+// All rows of one number of threads.
+class ThreadsBench {
  public:
-  Bench(CpuEngine& engine, const EngineBenchOptions& options) : engine_(engine), options_(options) {
-    const KvGeometry& geometry = engine.info().geometry;
-    blocks_per_sequence_ = geometry.blocks_for(options.prefill_tokens + options.decode_steps + 1);
-    const std::size_t bytes = kMostSequences * blocks_per_sequence_ * geometry.block_bytes();
-    pool_.reset(static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
-    std::fill_n(pool_.get(), bytes, std::byte{0});
-    pool_bytes_ = bytes;
-  }
-  Result<void> attach() { return engine_.attach_pool({pool_.get(), pool_bytes_}); }
+  using Progress = std::function<void(std::string_view)>;
+  ThreadsBench(const EngineBenchOptions& options, std::uint32_t threads, const Progress& progress)
+      : options_(options), threads_(threads), progress_(progress), pool_(threads) {}
 
-  // One prompt of prefill_tokens, best of three.
-  Rate prefill() {
-    Rate best;
-    for (int pass = 0; pass < 3; ++pass) {
-      const BatchPlan plan{.step = 0, .sequences = {prompt(0)}};
-      const Seconds seconds = seconds_of([&] { engine_.step(plan); });
-      best.wall = std::max(best.wall, options_.prefill_tokens / seconds.wall);
-      best.cpu = std::max(best.cpu, options_.prefill_tokens / seconds.cpu);
-    }
-    return best;
-  }
-  // `batch` sequences that each follow a prompt; the median step.
-  Rate decode(std::uint32_t batch) {
-    BatchPlan plan;
-    for (std::uint32_t i = 0; i < batch; ++i) plan.sequences.push_back(prompt(i));
-    std::vector<double> wall, cpu;
-    for (std::uint32_t step = 0; step <= options_.decode_steps; ++step) {
-      StepResult result;
-      const Seconds seconds = seconds_of([&] { result = engine_.step(plan); });
-      if (step > 0) {  // step 0 is the prompts
-        wall.push_back(seconds.wall);
-        cpu.push_back(seconds.cpu);
+  Result<void> run(EngineBenchReport& report) {
+    RETURN_IF_ERROR(open(report));
+    for (const Work& work : works()) {
+      progress_(std::to_string(threads_) + (threads_ == 1 ? " thread: " : " threads: ") + work.what);
+      for (std::size_t i = 0; i < rigs_.size(); ++i) {
+        rows_.emplace_back().what = work.what;
+        rows_.back().threads = threads_;
+        rows_.back().numerics = to_string(options_.numerics[i]);
+        run_ours(*rigs_[i], work);  // once for warmth
       }
-      for (std::uint32_t i = 0; i < batch; ++i) {
-        plan.sequences[i].first_position += static_cast<std::uint32_t>(plan.sequences[i].tokens.size());
-        plan.sequences[i].tokens = {result.sequences[i].token};
-      }
+      std::vector<std::vector<double>> per_cpu(rigs_.size());
+      for (std::uint32_t round = 0; round < options_.rounds; ++round) RETURN_IF_ERROR(run_round(work, per_cpu));
+      for (std::size_t i = 0; i < rigs_.size(); ++i) current(i).ours_per_cpu_second = spread_of(per_cpu[i]);
     }
-    return {batch / median(wall), batch / median(cpu)};
+    report.rows.insert(report.rows.end(), rows_.begin(), rows_.end());
+    report.limits.push_back({threads_, spread_of(bandwidths_), spread_of(peaks_), peer_ ? peer_->switches() : ""});
+    if (peer_) report.peer = peer_->version();
+    return {};
   }
 
  private:
-  static constexpr std::uint32_t kMostSequences = 8;
-  struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
-  };
-
-  SequencePlan prompt(std::uint32_t index) const {
-    SequencePlan plan;
-    plan.sequence = index;
-    plan.sample = true;
-    for (std::uint32_t i = 0; i < options_.prefill_tokens; ++i)
-      plan.tokens.push_back(static_cast<TokenId>((i * 7919u + index * 104729u) % engine_.info().vocab_size));
-    for (std::uint32_t i = 0; i < blocks_per_sequence_; ++i) plan.blocks.push_back(index * blocks_per_sequence_ + i);
-    return plan;
+  Result<void> open(EngineBenchReport& report) {
+    for (const Numerics numerics : options_.numerics) {
+      auto rig = EngineRig::open({.model_path = options_.model_path, .numerics = numerics, .threads = threads_,
+                                  .long_prompt = kLongPrompt, .batch_prompt = kBatchPrompt, .decode_most = kFromEmpty});
+      if (!rig) return tl::unexpected<Error>(rig.error());
+      rigs_.push_back(std::move(*rig));
+    }
+    const auto cost = model_cost(options_.model_path, rigs_.front()->info().geometry);
+    if (!cost) return tl::unexpected<Error>(cost.error());
+    cost_ = *cost;
+    report.weight_bytes = cost_.weight_bytes;
+    report.weights = cost_.step_weights;
+    memory_.emplace(cost_.weight_bytes);
+    if (options_.peer_folder.empty()) return {};
+    auto peer = LlamaCpp::open(options_.peer_folder, options_.model_path, threads_);
+    if (!peer) return tl::unexpected<Error>(peer.error());
+    peer_.emplace(std::move(*peer));
+    progress_("looking for llama.cpp's best switches with " + std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads"));
+    return peer_->tune();
   }
 
-  CpuEngine& engine_;
+  // The row of rig i among those of the current work, which are the last ones.
+  EngineBenchRow& current(std::size_t i) { return rows_[rows_.size() - rigs_.size() + i]; }
+
+  Result<void> run_round(const Work& work, std::vector<std::vector<double>>& per_cpu) {
+    const double bandwidth = read_bandwidth(pool_, *memory_), peak = integer_peak(pool_);
+    bandwidths_.push_back(bandwidth);
+    peaks_.push_back(peak);
+    for (std::size_t i = 0; i < rigs_.size(); ++i) {
+      const Limit limit = limit_of(work, cost_, options_.numerics[i], bandwidth, peak);
+      if (limit.tokens_per_second > 0) current(i).limit.push_back(limit.tokens_per_second);
+      current(i).limited_by = limit.by;
+    }
+    RETURN_IF_ERROR(run_pair(work, false, &per_cpu));
+    if (!options_.neighbour) return {};
+    const auto neighbour = BusyNeighbour::start();
+    if (!neighbour) return tl::unexpected<Error>(neighbour.error());
+    return run_pair(work, true, nullptr);
+  }
+
+  // Ours, each numerics, and then the peer once for all of them.
+  Result<void> run_pair(const Work& work, bool disturbed, std::vector<std::vector<double>>* per_cpu) {
+    for (std::size_t i = 0; i < rigs_.size(); ++i) {
+      const Seconds seconds = run_ours(*rigs_[i], work);
+      (disturbed ? current(i).ours_disturbed : current(i).ours).push_back(work.all_tokens() / seconds.wall);
+      if (per_cpu != nullptr) (*per_cpu)[i].push_back(work.all_tokens() / seconds.cpu);
+    }
+    if (!peer_) return {};
+    const Result<double> rate = run_peer(*peer_, work);
+    if (!rate) return tl::unexpected<Error>(rate.error());
+    for (std::size_t i = 0; i < rigs_.size(); ++i) (disturbed ? current(i).peer_disturbed : current(i).peer).push_back(*rate);
+    return {};
+  }
+
   const EngineBenchOptions& options_;
-  std::uint32_t blocks_per_sequence_ = 0;
-  std::unique_ptr<std::byte, Free> pool_;
-  std::size_t pool_bytes_ = 0;
+  const std::uint32_t threads_;
+  const Progress& progress_;
+  ThreadPool pool_;  // for the limits
+  std::vector<std::unique_ptr<EngineRig>> rigs_;  // one per numerics
+  std::optional<LlamaCpp> peer_;
+  std::optional<LimitMemory> memory_;
+  ModelCost cost_;
+  std::vector<EngineBenchRow> rows_;
+  std::vector<double> bandwidths_, peaks_;
 };
-
-Result<void> bench_threads(const EngineBenchOptions& options, std::uint32_t threads) {
-  auto engine = make_cpu_engine({.model_path = options.model_path,
-                                 .numerics = options.numerics,
-                                 .threads = threads,
-                                 .kernels = options.scalar_kernels ? &cpu::scalar_ops() : nullptr});
-  if (!engine) return tl::unexpected<Error>(engine.error());
-  Bench bench(**engine, options);
-  RETURN_IF_ERROR(bench.attach());
-  const double bandwidth = read_bandwidth(threads);
-  std::error_code ignored;
-  const double gigabytes = static_cast<double>(std::filesystem::file_size(options.model_path, ignored)) / 1e9;
-  std::printf("threads %u: read bandwidth %.1f GB/s = %.0f steps/s of the whole file at most\n", threads, bandwidth,
-              bandwidth / gigabytes);
-  const Rate prefill = bench.prefill();
-  std::printf("threads %u: prefill %u tokens %.0f tok/s (%.0f per CPU second)\n", threads, options.prefill_tokens, prefill.wall,
-              prefill.cpu);
-  for (const std::uint32_t batch : {1u, 8u}) {
-    const Rate rate = bench.decode(batch);
-    std::printf("threads %u: decode batch %u after %u tokens %.1f tok/s (%.1f per CPU second) = %.2f of the bandwidth's limit\n",
-                threads, batch, options.prefill_tokens, rate.wall, rate.cpu, rate.wall / batch * gigabytes / bandwidth);
-  }
-  std::fflush(stdout);
-  return {};
-}
 
 }  // namespace
 
-int bench_engine(const EngineBenchOptions& options) {
-  for (const std::uint32_t threads : options.threads) {
-    const Result<void> done = bench_threads(options, threads);
-    if (done) continue;
-    std::fprintf(stderr, "bench engine: %s\n", done.error().message.c_str());
-    return 1;
-  }
-  return 0;
+Result<EngineBenchReport> bench_engine(const EngineBenchOptions& options, const std::function<void(std::string_view)>& progress) {
+  EngineBenchReport report;
+  report.model = options.model_path;
+  report.cpu = cpu_description();
+  report.kernels = cpu::best_ops().name;
+  report.peak_instruction = integer_peak_instruction();
+  if (getloadavg(&report.load_before, 1) != 1) report.load_before = 0;
+  for (const std::uint32_t threads : options.threads) RETURN_IF_ERROR(ThreadsBench(options, threads, progress).run(report));
+  return report;
 }
 
 }  // namespace baton

@@ -9,23 +9,22 @@ find_package(spdlog REQUIRED)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 
-# UCX: the wheel's tree that tools/get_ucx.sh unpacks, else the system's (Debian: libucx-dev). The wheel's own pkg-config
-# files name the machine it was built on, so its libraries are imported here.
+# UCX: the wheel's tree that tools/get_ucx.sh unpacks, else the system's (Debian: libucx-dev). Only its headers are used to
+# build: runtime/link/ucx_library.cc loads it when it is needed, from BATON_UCX_FOLDER or from where the system looks. The
+# wheel's own pkg-config files name the machine it was built on, so its headers are named here.
 set(BATON_UCX_ROOT ${CMAKE_SOURCE_DIR}/.deps/ucx CACHE PATH "Where tools/get_ucx.sh put UCX")
+add_library(baton_ucx INTERFACE)
 if(EXISTS ${BATON_UCX_ROOT}/libucx/lib/libucp.so)
-  add_library(baton_ucx INTERFACE)
   target_include_directories(baton_ucx SYSTEM INTERFACE ${BATON_UCX_ROOT}/libucx/include)
-  target_link_directories(baton_ucx INTERFACE ${BATON_UCX_ROOT}/libucx/lib)
-  target_link_libraries(baton_ucx INTERFACE ucp ucs)
-  # uct and ucm are found by ucp's own $ORIGIN; an installed program looks in its lib/ folder (see the launcher's install).
-  target_link_options(baton_ucx INTERFACE "LINKER:-rpath,${BATON_UCX_ROOT}/libucx/lib")
+  set(BATON_UCX_FOLDER ${BATON_UCX_ROOT}/libucx/lib)
   message(STATUS "UCX: ${BATON_UCX_ROOT}")
 else()
-  pkg_check_modules(UCX IMPORTED_TARGET ucx>=1.13)
+  pkg_check_modules(UCX ucx>=1.13)
   if(NOT UCX_FOUND)
     message(FATAL_ERROR "UCX not found: run tools/get_ucx.sh (puts it into ${BATON_UCX_ROOT}) or install libucx-dev >= 1.13")
   endif()
-  add_library(baton_ucx INTERFACE)
-  target_link_libraries(baton_ucx INTERFACE PkgConfig::UCX)
+  target_include_directories(baton_ucx SYSTEM INTERFACE ${UCX_INCLUDE_DIRS})
+  set(BATON_UCX_FOLDER "")
   message(STATUS "UCX: the system's, ${UCX_VERSION}")
 endif()
+set_source_files_properties(${CMAKE_SOURCE_DIR}/runtime/link/ucx_library.cc PROPERTIES COMPILE_DEFINITIONS "BATON_UCX_FOLDER=\"${BATON_UCX_FOLDER}\"")

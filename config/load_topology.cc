@@ -61,7 +61,7 @@ LoadResult parse_topology(std::string_view text, const std::string& file, const 
     check_supported(topology, context);
   }
   if (reporter.failed()) return tl::unexpected<std::vector<Diagnostic>>(reporter.errors());
-  return LoadedTopology{std::move(topology), reporter.notes(), std::move(context.origins)};
+  return LoadedTopology{std::move(topology), std::string(text), reporter.notes(), std::move(context.origins)};
 }
 
 }  // namespace baton

@@ -27,6 +27,7 @@ struct LoadOptions {
 
 struct LoadedTopology {
   Topology topology;
+  std::string text;                  // as it was read
   std::vector<Diagnostic> notes;     // worth showing, no error
   std::vector<ValueOrigin> origins;  // of every key
 };

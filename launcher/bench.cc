@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// `baton bench`: the benchmarks of benchmarks/ on a model and this machine.
+#include "launcher/bench.h"
+
 #include <cstdio>
 
-#include "benchmarks/engine_bench.h"
 #include "benchmarks/transport_bench.h"
 #include "launcher/commands.h"
 #include "launcher/exit_code.h"
@@ -11,26 +11,33 @@
 
 namespace baton {
 
-int run_bench_engine(const BenchEngineOptions& options) {
-  std::string wanted = options.model;
+Result<std::string> bench_model(const std::string& model) {
+  std::string wanted = model;
   if (wanted.empty()) {
     const auto cache = default_cache_dir();
-    if (!cache) {
-      std::fprintf(stderr, "baton: %s\n", cache.error().message.c_str());
-      return kFailed;
-    }
+    if (!cache) return tl::unexpected<Error>(cache.error());
     wanted = *cache + "/models/smollm2-135m-instruct";
   }
-  const auto path = resolve_model_path(wanted);
-  if (!path) {
-    std::fprintf(stderr, "baton: %s; `baton model fetch smollm2` gets a small one\n", path.error().message.c_str());
-    return kFailed;
-  }
-  EngineBenchOptions bench;
-  bench.model_path = *path;
-  bench.numerics = options.reference ? Numerics::kReference : Numerics::kInvariant;
-  if (!options.threads.empty()) bench.threads = options.threads;
-  return bench_engine(bench) == 0 ? kDone : kFailed;
+  auto path = resolve_model_path(wanted);
+  if (!path) return fail(path.error().code, path.error().message + "; `baton model fetch smollm2` gets a small one");
+  return path;
+}
+
+std::string decimals(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string show_spread(const Spread& spread, int digits) {
+  if (spread.median == 0) return "-";
+  return decimals(spread.median, digits) + " (" + decimals(spread.min, digits) + "-" + decimals(spread.max, digits) + ')';
+}
+
+void write_spread(JsonWriter& json, std::string_view name, const Spread& spread) {
+  json.key(name);
+  if (spread.median == 0) json.null();
+  else json.begin_object().member("median", spread.median).member("min", spread.min).member("max", spread.max).end_object();
 }
 
 int run_bench_transport(const BenchTransportOptions& options) {

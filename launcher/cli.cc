@@ -18,6 +18,7 @@ namespace {
 // Everything the parser writes into, and the command that was chosen. Lives as long as the parser.
 struct Parsed {
   UpOptions up;
+  ServeOptions serve;
   DownOptions down;
   ValidateOptions validate;
   StatusOptions status;
@@ -27,12 +28,14 @@ struct Parsed {
   ModelFetchOptions fetch;
   VersionOptions version;
   BenchEngineOptions bench_engine;
+  BenchKernelsOptions bench_kernels;
   BenchTransportOptions bench_transport;
   ProcessOptions process;
   std::function<int()> command;
 };
 
 constexpr const char* kClusterHelp = "Name or topology file; default: the only cluster that is up";
+constexpr const char* kBenchModelHelp = "A .gguf file or its folder; default: smollm2 of `baton model fetch`";
 constexpr const char* kSetHelp = "Override a key of the file, as in pools.decode.replicas=3 (repeatable)";
 
 CLI::App* add(CLI::App& parent, Parsed& parsed, const char* name, const char* what, const char* examples, std::function<int()> command) {
@@ -109,6 +112,37 @@ void add_stop_options(CLI::App* submit, SubmitOptions& s) {
   submit->add_option("--min-tokens", s.min_tokens, "Do not end before N tokens")->capture_default_str()->type_name("N")->check(whole_number());
 }
 
+void add_serve_command(CLI::App& app, Parsed& p) {
+  CLI::App* serve = add(app, p, "serve", "Serve a model on this machine, without a topology file",
+                        "Examples:\n  baton serve smollm2\n  baton serve model.gguf --max-model-len 4096 --threads 8 --detach\n"
+                        "  baton serve smollm2 --prefill 1 --decode 2\n"
+                        "One worker of role both, unless --prefill or --decode ask for workers of their own. Jobs are taken on the jobs\n"
+                        "socket (baton submit); the OpenAI-compatible HTTP front comes with a later version. baton status, baton down and\n"
+                        "Ctrl-C work as for baton up; --dry-run shows what would be started.",
+                        [&p] { return run_serve(p.serve); });
+  ServeOptions& s = p.serve;
+  serve->add_option("model", s.model, "A .gguf file, its folder, a name of `baton model fetch` (fetched if missing), or oracle:")->type_name("MODEL")->required();
+  serve->add_option("--name", s.name, "Name of the cluster; default: made from MODEL")->type_name("NAME");
+  serve->add_option("--served-model-name", s.served_model_name, "What clients call the model (repeatable)")->type_name("NAME")->allow_extra_args(false);
+  serve->add_option("--max-model-len", s.max_model_len, "Tokens of prompt and answer; default: the model's own")->type_name("N");
+  serve->add_option("--max-num-seqs", s.max_num_seqs, "Jobs that run at once, per worker")->type_name("N");
+  serve->add_option("--max-num-batched-tokens", s.max_num_batched_tokens, "Tokens of one step, per worker")->type_name("N");
+  serve->add_option("--block-size", s.block_size, "Tokens of a KV block, a power of two")->type_name("N");
+  serve->add_option("--kv-cache-memory", s.kv_cache_memory, "KV of each worker, as in 2GiB")->type_name("SIZE");
+  serve->add_flag_callback("--enable-prefix-caching", [&s] { s.prefix_caching = true; }, "Keep the KV of prompts for those that begin alike");
+  serve->add_flag_callback("--no-enable-prefix-caching", [&s] { s.prefix_caching = false; }, "Compute every prompt in full");
+  serve->add_option("--dtype", s.dtype, "auto, float32, bfloat16 or float16")->type_name("TYPE");
+  serve->add_option("--numerics", s.numerics, "auto, invariant, fast or reference")->type_name("WORD");
+  serve->add_option("--threads", s.threads, "Kernel threads of each worker; default: an even share of the cores")->type_name("N");
+  serve->add_option("--tensor-parallel-size", s.tensor_parallel_size, "Only 1 in this version")->type_name("N");
+  serve->add_option("--prefill", s.prefill, "So many workers of role prefill")->type_name("N")->check(CLI::Range(1u, 1024u));
+  serve->add_option("--decode", s.decode, "So many workers of role decode")->type_name("N")->check(CLI::Range(1u, 1024u));
+  serve->add_option("--jobs", s.jobs, "Where jobs are submitted; workers join one port above; default tcp://127.0.0.1:7070")->type_name("ADDRESS");
+  serve->add_flag("--detach,-d", s.detach, "Leave the terminal once the cluster is ready");
+  serve->add_flag("--dry-run", s.dry_run, "Check everything and show what would be started");
+  add_set(serve, s.set);
+}
+
 void add_job_commands(CLI::App& app, Parsed& p) {
   CLI::App* submit = add(app, p, "submit", "Submit a job and stream its tokens",
                          "Examples:\n  baton submit \"The capital of France is\" --max-tokens 32\n"
@@ -145,12 +179,30 @@ void add_job_commands(CLI::App& app, Parsed& p) {
 void add_bench_commands(CLI::App& app, Parsed& p) {
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine, beside its own limits");
   bench->require_subcommand(1);
-  bench->footer("baton bench engine --help and baton bench transport --help show examples.");
-  CLI::App* engine = add(*bench, p, "engine", "Prefill and decode tokens per second of the CPU engine",
-                         "Example:\n  baton bench engine --threads 1,2", [&p] { return run_bench_engine(p.bench_engine); });
-  engine->add_option("--model", p.bench_engine.model, "A .gguf file or its folder; default: smollm2 of `baton model fetch`")->type_name("PATH");
-  engine->add_flag("--reference", p.bench_engine.reference, "Numerics `reference` instead of `invariant`");
-  engine->add_option("--threads", p.bench_engine.threads, "Kernel threads, one run each; default 1,2")->type_name("N,…")->delimiter(',')->check(CLI::Range(1u, 256u));
+  bench->footer("baton bench COMMAND --help shows examples.");
+  CLI::App* engine = add(*bench, p, "engine", "Prefill and decode tokens per second of the CPU engine, beside llama.cpp and the machine's limits",
+                         "Examples:\n  baton bench engine --threads 1,2\n  baton bench engine --numerics invariant,fast --rounds 9 --neighbour --json\n"
+                         "tools/get_llama_cpp.sh builds the peer; without it only limits stand beside our figures. docs/benchmarks.md explains each.",
+                         [&p] { return run_bench_engine(p.bench_engine); });
+  BenchEngineOptions& e = p.bench_engine;
+  engine->add_option("--model", e.model, kBenchModelHelp)->type_name("PATH");
+  engine->add_option("--threads", e.threads, "Kernel threads, one run each; default 1,2")->type_name("N,…")->delimiter(',')->check(CLI::Range(1u, 256u));
+  engine->add_option("--numerics", e.numerics, "invariant, fast or reference, all in the same rounds; default invariant")->type_name("WORD,…")->delimiter(',');
+  engine->add_option("--peer", e.peer, "Folder with llama-bench and llama-batched-bench; default .deps/llama.cpp/bin")->type_name("DIR");
+  engine->add_option("--rounds", e.rounds, "Rounds of limit, ours, peer")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1000u));
+  engine->add_flag("--neighbour", e.neighbour, "Measure each row again beside a busy process on one core");
+  engine->add_flag("--json", e.json, "One JSON object");
+  CLI::App* kernels = add(*bench, p, "kernels", "Single ops of the CPU engine at a model's shapes, beside the machine's limits",
+                          "Examples:\n  baton bench kernels --threads 2\n  baton bench kernels --shape 4096x4096:Q4_0 --shape 14336x4096:Q8_0 --json",
+                          [&p] { return run_bench_kernels(p.bench_kernels); });
+  BenchKernelsOptions& k = p.bench_kernels;
+  kernels->add_option("--device", k.device, "cpu")->capture_default_str()->type_name("NAME");
+  kernels->add_option("--model", k.model, kBenchModelHelp)->type_name("PATH");
+  kernels->add_option("--shape", k.shapes, "A matrix instead of the model's (repeatable); type Q4_1 unless given")->type_name("ROWSxCOLUMNS[:TYPE]");
+  kernels->add_option("--numerics", k.numerics, "invariant, fast or reference")->capture_default_str()->type_name("WORD");
+  kernels->add_option("--threads", k.threads, "Kernel threads")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 256u));
+  kernels->add_option("--rounds", k.rounds, "Rounds of limit and op")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1000u));
+  kernels->add_flag("--json", k.json, "One JSON object");
   CLI::App* transport = add(*bench, p, "transport", "Rate at which KV-sized pieces move over UCX, beside memcpy",
                             "Example:\n  baton bench transport", [&p] { return run_bench_transport(p.bench_transport); });
   transport->add_option("--interface", p.bench_transport.interface_name, "Network interface for TCP")->capture_default_str()->type_name("NAME");
@@ -245,6 +297,7 @@ int run_cli(int argc, const char* const* argv) {
                "baton COMMAND --help shows a command's options and examples.");
     app.require_subcommand(1);
     Parsed parsed;
+    add_serve_command(app, parsed);
     add_cluster_commands(app, parsed);
     add_job_commands(app, parsed);
     add_bench_commands(app, parsed);

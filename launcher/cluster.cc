@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <sstream>
 #include <utility>
 
@@ -28,13 +27,6 @@ constexpr Duration kPollPause = std::chrono::milliseconds(50);
 constexpr Duration kAnswerLimit = std::chrono::seconds(2);
 constexpr Duration kWorkerStopLimit = std::chrono::seconds(5);
 constexpr Duration kKillLimit = std::chrono::seconds(5);
-
-std::string read_file(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
@@ -92,13 +84,18 @@ std::string describe_ready(const Topology& topology, const StatusReport& report,
   return text.str();
 }
 
-ClusterRun::ClusterRun(const Topology& topology, std::vector<std::string> set, Announcer& announcer)
-    : topology_(topology), set_(std::move(set)), announcer_(announcer), supervisor_(own_executable(), RestartBudget{}) {}
+ClusterRun::ClusterRun(const LoadedTopology& loaded, std::vector<std::string> set, Announcer& announcer, std::string command)
+    : topology_(loaded.topology),
+      text_(loaded.text),
+      set_(std::move(set)),
+      announcer_(announcer),
+      command_(std::move(command)),
+      supervisor_(own_executable(), RestartBudget{}) {}
 
 int ClusterRun::run(bool detached) {
   started_ = launcher_now();
   if (const Result<void> prepared = prepare(detached); !prepared) {
-    announcer_.err("baton up: " + prepared.error().message + '\n');
+    complain(prepared.error().message + '\n');
     return kFailed;
   }
   if (const std::optional<int> failed = start_all()) return stop(true, *failed);
@@ -126,7 +123,7 @@ Result<void> ClusterRun::prepare(bool detached) {
     if (log < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) return fail(ErrorCode::kIo, "cannot write " + logs[0]);
     close(log);
   }
-  RETURN_IF_ERROR(write_file(state_->path() + "/topology.yaml", read_file(topology_.file)));
+  RETURN_IF_ERROR(write_file(state_->path() + "/topology.yaml", text_));
   ClusterEntry entry{topology_.name, state_->path(), coordinator.jobs, topology_.file, 0, {}};
   entry.stop_limit = topology_.lifecycle.drain_timeout + kWorkerStopLimit + kKillLimit;
   return register_cluster(home_folder(), entry);
@@ -140,7 +137,7 @@ std::optional<int> ClusterRun::start_all() {
       each.arguments.insert(each.arguments.end(), {"--weights-file", std::to_string(each.inherit)});
     }
     if (const Result<void> started = supervisor_.start(each); !started) {
-      announcer_.err("baton up: " + started.error().message + '\n');
+      complain(started.error().message + '\n');
       return kFailed;
     }
   }
@@ -184,13 +181,13 @@ std::optional<int> ClusterRun::wait_ready() {
 
 int ClusterRun::explain_death(const ProcessEnd& end) {
   const std::string log = state_->log_path(end.name);
-  announcer_.err("baton up: " + end.name + " ended before the cluster was ready: " + end.how + "\n  last lines of " + log + ":\n");
+  complain(end.name + " ended before the cluster was ready: " + end.how + "\n  last lines of " + log + ":\n");
   announcer_.err(last_lines_of_file(log, 12));
   return kNotReadyInTime;
 }
 
 int ClusterRun::explain_not_ready(const std::vector<std::string>& missing) {
-  announcer_.err("baton up: not ready after " + format_duration(topology_.lifecycle.start_timeout) + " (lifecycle.start_timeout); missing: " + joined(missing) + '\n');
+  complain("not ready after " + format_duration(topology_.lifecycle.start_timeout) + " (lifecycle.start_timeout); missing: " + joined(missing) + '\n');
   for (const std::string& name : missing) {
     const std::string log = state_->log_path(name);
     announcer_.err("  last lines of " + log + ":\n" + last_lines_of_file(log, 6));
@@ -204,7 +201,7 @@ int ClusterRun::watch() {
     note_ends(turn);
     for (const ProcessEnd& end : turn.ended) {
       if (!end.for_good) continue;
-      announcer_.err("baton up: " + end.name + " keeps ending (" + end.how + ") and is given up; stopping the cluster\n  last lines of " +
+      complain(end.name + " keeps ending (" + end.how + ") and is given up; stopping the cluster\n  last lines of " +
                      state_->log_path(end.name) + ":\n" + last_lines_of_file(state_->log_path(end.name), 12));
       return stop(false, kWorkerLostForGood);
     }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "config/topology.h"
+#include "config/load_topology.h"
 #include "launcher/announcer.h"
 #include "launcher/memory_file.h"
 #include "launcher/signals.h"
@@ -28,7 +28,8 @@ std::string describe_ready(const Topology& topology, const StatusReport& report,
 
 class ClusterRun {
  public:
-  ClusterRun(const Topology& topology, std::vector<std::string> set, Announcer& announcer);
+  // Borrows all but `set`. `command` ("up", "serve") is what messages call themselves.
+  ClusterRun(const LoadedTopology& loaded, std::vector<std::string> set, Announcer& announcer, std::string command);
 
   // Returns the exit status. `detached`: once ready, words go to the launcher's log instead of the terminal.
   int run(bool detached);
@@ -45,9 +46,13 @@ class ClusterRun {
   int explain_death(const ProcessEnd& end);
   int explain_not_ready(const std::vector<std::string>& missing);
 
+  void complain(const std::string& what) { announcer_.err("baton " + command_ + ": " + what); }
+
   const Topology& topology_;
+  const std::string& text_;
   std::vector<std::string> set_;
   Announcer& announcer_;
+  const std::string command_;
   SignalFile signals_;
   std::optional<StateFolder> state_;
   MemoryFile weights_;  // of the workers of this machine: one copy, filled by the first

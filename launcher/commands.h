@@ -19,6 +19,20 @@ struct UpOptions {
 };
 int run_up(const UpOptions& options);
 
+// A cluster of this machine without a file. Flags left empty are left to the defaults of the topology.
+struct ServeOptions {
+  std::string model;                              // a .gguf file, its folder, a name of `baton model fetch`, or "oracle:…"
+  std::optional<std::uint32_t> prefill, decode;   // workers of each role; neither: one worker of role both
+  std::optional<std::string> max_model_len, max_num_seqs, max_num_batched_tokens, block_size, dtype, tensor_parallel_size;
+  std::optional<std::string> threads, numerics, kv_cache_memory, jobs, name;
+  std::vector<std::string> served_model_name;
+  std::optional<bool> prefix_caching;
+  std::vector<std::string> set;
+  bool detach = false;
+  bool dry_run = false;
+};
+int run_serve(const ServeOptions& options);
+
 struct DownOptions {
   std::string cluster;  // name or topology file; empty: the only one that is up
   bool now = false;
@@ -92,11 +106,26 @@ struct VersionOptions {
 int run_version(const VersionOptions& options);
 
 struct BenchEngineOptions {
-  std::string model;  // empty: the one that `baton model fetch smollm2` gets
-  bool reference = false;
+  std::string model;                   // empty: the one that `baton model fetch smollm2` gets
+  std::vector<std::string> numerics;   // empty: invariant
   std::vector<std::uint32_t> threads;  // empty: 1 and 2
+  std::string peer;                    // folder of llama.cpp's programs; empty: where tools/get_llama_cpp.sh puts them
+  std::uint32_t rounds = 5;
+  bool neighbour = false;
+  bool json = false;
 };
 int run_bench_engine(const BenchEngineOptions& options);
+
+struct BenchKernelsOptions {
+  std::string device = "cpu";
+  std::string model;                // empty: as above, unless shapes are given
+  std::vector<std::string> shapes;  // "4096x1024:Q8_0"
+  std::string numerics = "invariant";
+  std::uint32_t threads = 1;
+  std::uint32_t rounds = 5;
+  bool json = false;
+};
+int run_bench_kernels(const BenchKernelsOptions& options);
 
 struct BenchTransportOptions {
   std::string interface_name = "lo";

@@ -1,119 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
-
-#include "config/memory.h"
-#include "config/units.h"
-#include "launcher/cluster.h"
 #include "launcher/commands.h"
 #include "launcher/environment.h"
 #include "launcher/exit_code.h"
-#include "launcher/jobs_client.h"
-#include "runtime/base/log.h"
+#include "launcher/start_cluster.h"
 
 namespace baton {
-namespace {
-
-int print_plan(const Topology& topology, const std::vector<std::string>& set) {
-  std::printf("%s would start, in %s:\n", topology.name.c_str(), topology.coordinator.state.c_str());
-  for (const ProcessSpec& each : plan_processes(topology, set)) {
-    std::printf("  %-14s baton", each.name.c_str());
-    for (const std::string& word : each.arguments) std::printf(" %s", word.c_str());
-    std::printf("\n");
-  }
-  std::printf("jobs at %s, workers join at %s, KV %s per worker\n", topology.coordinator.jobs.c_str(), topology.coordinator.control.c_str(),
-              format_bytes(topology.kv_cache.memory).c_str());
-  return kDone;
-}
-
-// `up --wait` on a cluster that is up already.
-int wait_for_running(const Topology& topology) {
-  const Time deadline = launcher_now() + topology.lifecycle.start_timeout;
-  std::string why = "nobody answered at " + topology.coordinator.jobs;
-  while (launcher_now() < deadline) {
-    auto client = JobsClient::connect(topology.coordinator.jobs, std::chrono::seconds(1));
-    const auto report = client ? (*client)->status(std::chrono::seconds(2)) : tl::unexpected<Error>(client.error());
-    if (report && workers_not_ready(topology, *report).empty()) {
-      const std::string text = describe_ready(topology, *report, Duration{0});
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      return kDone;
-    }
-    if (lock_holder(topology.coordinator.state) == 0) {
-      why = "it went down meanwhile";
-      break;
-    }
-    why = report ? "some workers are not ready" : report.error().message;
-    usleep(100'000);
-  }
-  std::fprintf(stderr, "baton up: %s is up but not ready: %s\n", topology.name.c_str(), why.c_str());
-  return kNotReadyInTime;
-}
-
-int run_cluster(const Topology& topology, const std::vector<std::string>& set, Announcer& announcer, bool detached) {
-  set_log_json(topology.observability.log_json);
-  signal(SIGPIPE, SIG_IGN);
-  ClusterRun cluster(topology, set, announcer);
-  const int exit_status = cluster.run(detached);
-  announcer.finish(exit_status);
-  return exit_status;
-}
-
-// The child becomes the launcher, in a session of its own; this command stays until the cluster is ready. Forks before any
-// other thread exists.
-int run_detached(const Topology& topology, const std::vector<std::string>& set) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    std::fprintf(stderr, "baton up: no pipe: %s\n", std::strerror(errno));
-    return kFailed;
-  }
-  const SignalFile signals;
-  const pid_t launcher = fork();
-  if (launcher < 0) {
-    std::fprintf(stderr, "baton up: cannot fork: %s\n", std::strerror(errno));
-    return kFailed;
-  }
-  if (launcher == 0) {
-    close(ends[0]);
-    setsid();
-    if (chdir("/") != 0) _exit(kFailed);
-    const int nothing = open("/dev/null", O_RDWR);
-    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(nothing, standard);
-    if (nothing > STDERR_FILENO) close(nothing);
-    Announcer announcer(ends[1]);
-    return run_cluster(topology, set, announcer, true);
-  }
-  close(ends[1]);
-  const int exit_status = relay_announcements(ends[0], signals.fd(), [&] { kill(launcher, SIGINT); });
-  close(ends[0]);
-  if (exit_status == kFailed && kill(launcher, 0) != 0) std::fprintf(stderr, "baton up: the launcher ended; see its log\n");
-  return exit_status;
-}
-
-}  // namespace
 
 int run_up(const UpOptions& options) {
-  LoadOptions load = load_options(options.set);
-  if (const std::uint64_t free_now = available_memory(); free_now != 0) load.memory = std::min(load.memory, free_now);
-  const auto loaded = load_or_explain(options.topology, load, "; nothing was started");
+  const auto loaded = load_or_explain(options.topology, start_options(options.set), "; nothing was started");
   if (!loaded) return kBadConfiguration;
-  const Topology& topology = loaded->topology;
-  if (options.dry_run) return print_plan(topology, options.set);
-  if (const pid_t holder = lock_holder(topology.coordinator.state); holder != 0) {
-    if (options.wait) return wait_for_running(topology);
-    std::fprintf(stderr, "baton up: %s is up already (launcher pid %d, state %s); `baton down %s` stops it\n", topology.name.c_str(),
-                 static_cast<int>(holder), topology.coordinator.state.c_str(), topology.name.c_str());
-    return kFailed;
-  }
-  if (options.detach) return run_detached(topology, options.set);
-  Announcer announcer;
-  return run_cluster(topology, options.set, announcer, false);
+  return start_cluster(*loaded, {"up", options.set, options.detach, options.dry_run, options.wait});
 }
 
 }  // namespace baton

@@ -29,6 +29,7 @@
 #include "models/tokenizer_factory.h"
 #include "runtime/actor/real_loop.h"
 #include "runtime/base/log.h"
+#include "runtime/link/no_data_plane.h"
 #include "runtime/link/ucx_data_plane.h"
 
 namespace baton {
@@ -162,7 +163,8 @@ CoordinatorOptions coordinator_options(const Topology& topology) {
 struct WorkerParts {
   std::unique_ptr<CpuEngine> cpu;
   std::unique_ptr<Engine> oracle;
-  std::unique_ptr<UcxDataPlane> plane;
+  std::unique_ptr<DataPlane> plane;
+  std::span<std::byte> pool;  // the plane's
   EngineInfo info;
   std::uint32_t blocks = 0;
   Engine& engine() { return cpu ? static_cast<Engine&>(*cpu) : *oracle; }
@@ -195,6 +197,37 @@ Result<void> load_engine(const Topology& topology, const PoolSection& pool, int 
   return {};
 }
 
+Result<void> make_ucx_plane(const Topology& topology, const PeerKey& self, std::uint64_t bytes, DataPlaneSink sink, WorkerParts& parts) {
+  UcxOptions options;
+  options.interface_name = topology.transport.interface;
+  options.transports.clear();
+  const std::optional<std::string> no_shm = why_no_shared_memory(topology, shm_size());
+  if (no_shm) log_warn("worker", "KV goes over tcp", {{"why", *no_shm}});
+  for (const TransportOption transport : topology.transport.order)
+    if ((transport == TransportOption::kShm && !no_shm) || transport == TransportOption::kTcp) options.transports.emplace_back(to_string(transport));
+  if (options.transports.empty() && no_shm) return fail(ErrorCode::kResourceExhausted, *no_shm + ", or add tcp to transport.order");
+  options.self = self;
+  options.pool_bytes = bytes;
+  options.sink = std::move(sink);
+  options.digest = [geometry = parts.info.geometry](std::span<const std::byte> moved, std::uint64_t tag) {
+    return block_digest(geometry, moved, digest_tag_position(tag), digest_tag_tokens(tag));
+  };
+  auto plane = UcxDataPlane::create(std::move(options));
+  if (!plane) return tl::unexpected(plane.error());
+  parts.pool = (*plane)->pool();
+  parts.plane = std::move(*plane);
+  return {};
+}
+
+// Nobody to exchange KV with: neither UCX nor shared memory is needed.
+Result<void> make_lone_plane(std::uint64_t bytes, DataPlaneSink sink, WorkerParts& parts) {
+  auto plane = NoDataPlane::create(bytes, std::move(sink));
+  if (!plane) return tl::unexpected(plane.error());
+  parts.pool = (*plane)->pool();
+  parts.plane = std::move(*plane);
+  return {};
+}
+
 Result<void> make_pool(const Topology& topology, const PeerKey& self, DataPlaneSink sink, WorkerParts& parts) {
   const KvGeometry geometry = parts.info.geometry;
   const std::uint64_t fit = topology.kv_cache.memory / geometry.block_bytes();
@@ -207,25 +240,10 @@ Result<void> make_pool(const Topology& topology, const PeerKey& self, DataPlaneS
   if (const std::uint64_t room = available_memory(); room != 0 && wanted > room)
     return fail(ErrorCode::kResourceExhausted, "kv_cache.memory wants " + format_bytes(wanted) + ", this machine has " + format_bytes(room) +
                                                    " to give: lower it, or stop something");
-  UcxOptions options;
-  options.interface_name = topology.transport.interface;
-  options.transports.clear();
-  const std::optional<std::string> no_shm = why_no_shared_memory(topology, shm_size());
-  if (no_shm) log_warn("worker", "KV goes over tcp", {{"why", *no_shm}});
-  for (const TransportOption transport : topology.transport.order)
-    if ((transport == TransportOption::kShm && !no_shm) || transport == TransportOption::kTcp) options.transports.emplace_back(to_string(transport));
-  if (options.transports.empty() && no_shm) return fail(ErrorCode::kResourceExhausted, *no_shm + ", or add tcp to transport.order");
-  options.self = self;
-  options.pool_bytes = wanted;
-  options.sink = std::move(sink);
-  options.digest = [geometry](std::span<const std::byte> bytes, std::uint64_t tag) {
-    return block_digest(geometry, bytes, digest_tag_position(tag), digest_tag_tokens(tag));
-  };
-  auto plane = UcxDataPlane::create(std::move(options));
-  if (!plane) return tl::unexpected(plane.error());
-  parts.plane = std::move(*plane);
-  if (parts.cpu) return parts.cpu->attach_pool(parts.plane->pool());
-  parts.oracle = make_oracle_engine(oracle_options(topology), parts.plane->pool());
+  if (worker_slots(topology).size() == 1) RETURN_IF_ERROR(make_lone_plane(wanted, std::move(sink), parts));
+  else RETURN_IF_ERROR(make_ucx_plane(topology, self, wanted, std::move(sink), parts));
+  if (parts.cpu) return parts.cpu->attach_pool(parts.pool);
+  parts.oracle = make_oracle_engine(oracle_options(topology), parts.pool);
   return {};
 }
 

@@ -30,7 +30,7 @@ THIRD_PARTY = {
     "yaml-cpp": (r"yaml-cpp/.*", ["config/yaml_tree.cc"]),
     "spdlog": (r"(spdlog|fmt)/.*", ["runtime/base/log.cc"]),
     "CLI11": (r"CLI/.*", ["launcher/cli.cc"]),
-    "UCX": (r"(ucp|ucs|uct|ucm)/.*", ["runtime/link/ucx_*.cc"]),
+    "UCX": (r"(ucp|ucs|uct|ucm)/.*", ["runtime/link/ucx_*.cc", "runtime/link/ucx_library.h"]),
     "utf8proc": (r"utf8proc\.h", ["models/unicode.cc"]),
     "xxHash": (r"xxh(ash|3)?\.h", ["runtime/base/hash.cc"]),
 }

@@ -6,7 +6,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
-#include <ucp/api/ucp.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -22,6 +21,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/link/shared_memory_directory.h"
+#include "runtime/link/ucx_library.h"
 
 namespace baton {
 namespace {
@@ -32,7 +32,7 @@ constexpr unsigned kMessageId = 1;
 // A force-close waits for nothing of the peer's and takes microseconds; this is for a UCX that does not keep that.
 constexpr auto kCloseLimit = std::chrono::seconds(2);
 
-std::string describe(ucs_status_t status) { return ucs_status_string(status); }
+std::string describe(ucs_status_t status) { return ucx().ucs_status_string(status); }
 
 tl::unexpected<Error> ucx_failed(const std::string& what, ucs_status_t status) {
   return fail(ErrorCode::kUnavailable, "UCX: " + what + ": " + describe(status));
@@ -213,7 +213,7 @@ class UcxWorkerImpl final : public UcxWorker {
   static void on_received(void* request, ucs_status_t status, std::size_t bytes, void* operation);
   static void on_closed(void* request, ucs_status_t, void* endpoint) {
     static_cast<Endpoint*>(endpoint)->closed = true;
-    ucp_request_free(request);
+    ucx().ucp_request_free(request);
   }
 
   MessageEvents& events_;
@@ -273,19 +273,19 @@ Result<void> UcxWorkerImpl::start_context(const UcxWorkerOptions& options) {
   for (const auto& [name, value] : settings) setenv(("UCX_" + std::string(name)).c_str(), value.c_str(), 1);
 #endif
   ucp_config_t* config = nullptr;
-  if (const ucs_status_t status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)
+  if (const ucs_status_t status = ucx().ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)
     return ucx_failed("reading its configuration", status);
 #if UCP_API_VERSION >= UCP_VERSION(1, 22)
   for (const auto& [name, value] : settings)
-    if (const ucs_status_t status = ucp_config_modify(config, name, value.c_str()); status != UCS_OK)
+    if (const ucs_status_t status = ucx().ucp_config_modify(config, name, value.c_str()); status != UCS_OK)
       log_warn("ucx", "setting not known to this UCX", {{"name", name}, {"error", describe(status)}});
 #endif
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
   params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
   params.name = "baton";
-  const ucs_status_t status = ucp_init(&params, config, &context_);
-  ucp_config_release(config);
+  const ucs_status_t status = ucx().ucp_init_version(UCP_API_MAJOR, UCP_API_MINOR, &params, config, &context_);
+  ucx().ucp_config_release(config);
   if (status != UCS_OK) return ucx_failed("no context with transports " + lanes + " on " + options.interface_name, status);
   return {};
 }
@@ -296,11 +296,11 @@ Result<void> UcxWorkerImpl::start_pool(std::uint64_t bytes) {
   params.field_mask = UCP_MEM_MAP_PARAM_FIELD_LENGTH | UCP_MEM_MAP_PARAM_FIELD_FLAGS;
   params.length = bytes;
   params.flags = UCP_MEM_MAP_ALLOCATE;
-  if (const ucs_status_t status = ucp_mem_map(context_, &params, &memory_); status != UCS_OK)
+  if (const ucs_status_t status = ucx().ucp_mem_map(context_, &params, &memory_); status != UCS_OK)
     return ucx_failed("cannot allocate the pool of " + std::to_string(bytes) + " bytes", status);
   ucp_mem_attr_t attributes{};
   attributes.field_mask = UCP_MEM_ATTR_FIELD_ADDRESS | UCP_MEM_ATTR_FIELD_LENGTH;
-  if (const ucs_status_t status = ucp_mem_query(memory_, &attributes); status != UCS_OK)
+  if (const ucs_status_t status = ucx().ucp_mem_query(memory_, &attributes); status != UCS_OK)
     return ucx_failed("cannot find the pool", status);
   CHECK(attributes.length >= bytes);
   pool_ = {static_cast<std::byte*>(attributes.address), bytes};
@@ -313,12 +313,12 @@ Result<ucp_worker_h> UcxWorkerImpl::make_worker(int& event_fd) {
   params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
   params.thread_mode = UCS_THREAD_MODE_SERIALIZED;  // the first is made by the caller of create(), then used by the data thread
   ucp_worker_h worker = nullptr;
-  if (const ucs_status_t status = ucp_worker_create(context_, &params, &worker); status != UCS_OK)
+  if (const ucs_status_t status = ucx().ucp_worker_create(context_, &params, &worker); status != UCS_OK)
     return ucx_failed("cannot create a worker", status);
   epoll_event event{};
   event.events = EPOLLIN;
-  if (ucp_worker_get_efd(worker, &event_fd) != UCS_OK || epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd, &event) != 0) {
-    ucp_worker_destroy(worker);
+  if (ucx().ucp_worker_get_efd(worker, &event_fd) != UCS_OK || epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd, &event) != 0) {
+    ucx().ucp_worker_destroy(worker);
     return fail(ErrorCode::kUnavailable, "UCX: no event descriptor");
   }
   return worker;
@@ -326,7 +326,7 @@ Result<ucp_worker_h> UcxWorkerImpl::make_worker(int& event_fd) {
 
 void UcxWorkerImpl::drop_worker(ucp_worker_h worker, int event_fd) {
   epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, event_fd, nullptr);
-  ucp_worker_destroy(worker);
+  ucx().ucp_worker_destroy(worker);
 }
 
 Result<void> UcxWorkerImpl::start_listener(const std::string& interface_name) {
@@ -341,11 +341,11 @@ Result<void> UcxWorkerImpl::start_listener(const std::string& interface_name) {
   Result<ucp_worker_h> worker = make_worker(listening_fd_);
   if (!worker) return tl::unexpected(std::move(worker).error());
   listening_ = *worker;
-  if (const ucs_status_t status = ucp_listener_create(listening_, &params, &listener_); status != UCS_OK)
+  if (const ucs_status_t status = ucx().ucp_listener_create(listening_, &params, &listener_); status != UCS_OK)
     return ucx_failed("cannot listen on " + interface_name, status);
   ucp_listener_attr_t attributes{};
   attributes.field_mask = UCP_LISTENER_ATTR_FIELD_SOCKADDR;
-  if (const ucs_status_t status = ucp_listener_query(listener_, &attributes); status != UCS_OK)
+  if (const ucs_status_t status = ucx().ucp_listener_query(listener_, &attributes); status != UCS_OK)
     return ucx_failed("cannot learn the listener's port", status);
   address_ = to_text(attributes.sockaddr);
   return {};
@@ -367,11 +367,11 @@ UcxWorkerImpl::~UcxWorkerImpl() {
     take_connections();
     while (!live_.empty()) force_close(live_.begin()->first);
     while (!closing_.empty()) finish_closing();
-    if (listener_ != nullptr) ucp_listener_destroy(listener_);
+    if (listener_ != nullptr) ucx().ucp_listener_destroy(listener_);
     drop_worker(listening_, listening_fd_);
   }
-  if (memory_ != nullptr) ucp_mem_unmap(context_, memory_);
-  if (context_ != nullptr) ucp_cleanup(context_);
+  if (memory_ != nullptr) ucx().ucp_mem_unmap(context_, memory_);
+  if (context_ != nullptr) ucx().ucp_cleanup(context_);
   if (epoll_fd_ >= 0) ::close(epoll_fd_);
 }
 
@@ -389,12 +389,12 @@ Result<EndpointId> UcxWorkerImpl::make_endpoint(ucp_ep_params_t& params) {
   handler.cb = on_message;
   handler.arg = endpoint.get();
   handler.flags = UCP_AM_FLAG_WHOLE_MSG;
-  ucs_status_t status = ucp_worker_set_am_recv_handler(endpoint->worker, &handler);
+  ucs_status_t status = ucx().ucp_worker_set_am_recv_handler(endpoint->worker, &handler);
   params.field_mask |= UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler.cb = on_error;
   params.err_handler.arg = endpoint.get();
-  if (status == UCS_OK) status = ucp_ep_create(endpoint->worker, &params, &endpoint->handle);
+  if (status == UCS_OK) status = ucx().ucp_ep_create(endpoint->worker, &params, &endpoint->handle);
   if (status != UCS_OK) {
     drop_worker(endpoint->worker, endpoint->event_fd);
     return ucx_failed("cannot connect", status);
@@ -426,16 +426,16 @@ void UcxWorkerImpl::take_connections() {
 }
 
 bool UcxWorkerImpl::arm() {
-  if (!accepted_.empty() || !broken_.empty() || ucp_worker_arm(listening_) != UCS_OK) return false;
+  if (!accepted_.empty() || !broken_.empty() || ucx().ucp_worker_arm(listening_) != UCS_OK) return false;
   for (const auto& [id, endpoint] : live_)
-    if (ucp_worker_arm(endpoint->worker) != UCS_OK) return false;
+    if (ucx().ucp_worker_arm(endpoint->worker) != UCS_OK) return false;
   return closing_.empty();
 }
 
 unsigned UcxWorkerImpl::progress() {
-  unsigned happened = ucp_worker_progress(listening_);
+  unsigned happened = ucx().ucp_worker_progress(listening_);
   // Callbacks do not change live_: what they want closed or accepted is only noted.
-  for (const auto& [id, endpoint] : live_) happened += ucp_worker_progress(endpoint->worker);
+  for (const auto& [id, endpoint] : live_) happened += ucx().ucp_worker_progress(endpoint->worker);
   if (!accepted_.empty()) {
     take_connections();
     ++happened;
@@ -467,7 +467,7 @@ UcxWorker::Sent UcxWorkerImpl::send(EndpointId to, std::uint64_t operation, cons
   params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
   params.cb.send = on_sent;
   params.user_data = record;
-  const ucs_status_ptr_t request = ucp_am_send_nbx(endpoint.handle, kMessageId, record->header.data(), record->header.size(),
+  const ucs_status_ptr_t request = ucx().ucp_am_send_nbx(endpoint.handle, kMessageId, record->header.data(), record->header.size(),
                                                    payload.data(), payload.size(), &params);
   if (request != nullptr && !UCS_PTR_IS_ERR(request)) return Sent::kPending;
   forget(record);
@@ -490,13 +490,13 @@ void UcxWorkerImpl::end(Operation* operation, bool ok, const std::string& reason
 }
 
 void UcxWorkerImpl::on_sent(void* request, ucs_status_t status, void* operation) {
-  ucp_request_free(request);
+  ucx().ucp_request_free(request);
   auto* record = static_cast<Operation*>(operation);
   record->endpoint->owner->end(record, status == UCS_OK, status == UCS_ERR_REJECTED ? "refused by the receiver" : describe(status));
 }
 
 void UcxWorkerImpl::on_received(void* request, ucs_status_t status, std::size_t, void* operation) {
-  ucp_request_free(request);
+  ucx().ucp_request_free(request);
   auto* record = static_cast<Operation*>(operation);
   record->endpoint->owner->end(record, status == UCS_OK, describe(status));
 }
@@ -520,7 +520,7 @@ ucs_status_t UcxWorkerImpl::receive(Endpoint& from, std::span<const std::byte> h
   params.cb.recv_am = on_received;
   params.user_data = record;
   params.recv_info.length = &received;
-  const ucs_status_ptr_t request = ucp_am_recv_data_nbx(from.worker, data, to.to, bytes, &params);
+  const ucs_status_ptr_t request = ucx().ucp_am_recv_data_nbx(from.worker, data, to.to, bytes, &params);
   if (request == nullptr) end(record, received == bytes, "short message");
   else if (UCS_PTR_IS_ERR(request)) end(record, false, describe(UCS_PTR_STATUS(request)));
   return UCS_INPROGRESS;  // the descriptor is UCX's since ucp_am_recv_data_nbx
@@ -538,7 +538,7 @@ void UcxWorkerImpl::force_close(EndpointId endpoint) {
   entry.close_limit = Clock::now() + kCloseLimit;
   closing_.push_back(std::move(at->second));
   live_.erase(at);
-  const ucs_status_ptr_t request = ucp_ep_close_nbx(entry.handle, &params);
+  const ucs_status_ptr_t request = ucx().ucp_ep_close_nbx(entry.handle, &params);
   entry.closed = request == nullptr || UCS_PTR_IS_ERR(request);
 }
 
@@ -548,7 +548,7 @@ unsigned UcxWorkerImpl::finish_closing() {
   unsigned happened = 0;
   for (std::size_t i = 0; i < closing_.size();) {
     Endpoint& entry = *closing_[i];
-    happened += ucp_worker_progress(entry.worker);
+    happened += ucx().ucp_worker_progress(entry.worker);
     const bool finished = entry.closed && entry.operations.empty();
     if (!finished && Clock::now() < entry.close_limit) {
       ++i;
@@ -567,12 +567,13 @@ unsigned UcxWorkerImpl::finish_closing() {
 std::string UcxWorkerImpl::transport(EndpointId endpoint) const {
   const auto at = live_.find(endpoint);
   if (at == live_.end()) return "none";
-  return lane_of_messages(printed([&](std::FILE* stream) { ucp_ep_print_info(at->second->handle, stream); }));
+  return lane_of_messages(printed([&](std::FILE* stream) { ucx().ucp_ep_print_info(at->second->handle, stream); }));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<UcxWorker>> UcxWorker::create(const UcxWorkerOptions& options, MessageEvents& events) {
+  RETURN_IF_ERROR(load_ucx());
   auto worker = std::make_unique<UcxWorkerImpl>(events);
   RETURN_IF_ERROR(worker->start(options));
   return worker;
