@@ -205,6 +205,7 @@ struct Reader {
       section.read("tensor_parallel_size", out.tensor_parallel_size, {1, 1024});
       section.read("pipeline_parallel_size", out.pipeline_parallel_size, {1, 1024});
       section.read("threads", out.threads, {1, 1024});
+      section.read("pin_threads", out.pin_threads);
       Section limits = section.section("limits");
       limits.read("max_num_batched_tokens", out.limits.max_num_batched_tokens, {1, 1u << 20});
       limits.read("max_num_seqs", out.limits.max_num_seqs, {1, 1u << 16});

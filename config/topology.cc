@@ -55,4 +55,18 @@ std::uint32_t worker_threads(const Topology& topology, const PoolSection& pool, 
   return std::max(1u, cores / std::max(1u, workers));
 }
 
+std::optional<std::uint32_t> first_core(const Topology& topology, const WorkerSlot& worker, std::uint32_t cores) {
+  std::uint64_t before = 0;
+  std::uint64_t all = 0;
+  for (std::size_t i = 0; i < topology.pools.size(); ++i) {
+    const PoolSection& pool = topology.pools[i];
+    const std::uint64_t threads = worker_threads(topology, pool, cores);
+    if (i < worker.pool) before += pool.replicas * threads;
+    if (i == worker.pool) before += worker.replica * threads;
+    all += pool.replicas * threads;
+  }
+  if (all > cores) return std::nullopt;
+  return static_cast<std::uint32_t>(before);
+}
+
 }  // namespace baton

@@ -86,6 +86,7 @@ struct PoolSection {
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t pipeline_parallel_size = 1;
   std::uint32_t threads = 0;                     // kernel threads per worker; 0: an even share of the cores
+  bool pin_threads = false;                      // each kernel thread to a core of its own, where there are enough
   PoolLimits limits;
   std::uint32_t autoscale_min = 0;               // 0: autoscale was not given
   std::uint32_t autoscale_max = 0;
@@ -154,5 +155,8 @@ std::optional<WorkerSlot> find_worker(const Topology& topology, std::string_view
 
 // Kernel threads of one worker of the pool: what the pool says, or an even share of `cores` over all workers, at least 1.
 std::uint32_t worker_threads(const Topology& topology, const PoolSection& pool, std::uint32_t cores);
+// The first of the cores that are this worker's own, if the threads of all workers together are no more than the cores: then each
+// kernel thread can have one to itself. nullopt: they must share.
+std::optional<std::uint32_t> first_core(const Topology& topology, const WorkerSlot& worker, std::uint32_t cores);
 
 }  // namespace baton

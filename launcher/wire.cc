@@ -3,6 +3,7 @@
 // counterpart is sim_wire.cc.
 #include "launcher/wire.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -170,7 +171,17 @@ struct WorkerParts {
   Engine& engine() { return cpu ? static_cast<Engine&>(*cpu) : *oracle; }
 };
 
-Result<void> load_engine(const Topology& topology, const PoolSection& pool, int weights_file, WorkerParts& parts) {
+// Whether this process may run on each of the machine's cores: where it may not, their numbers are others' to give.
+bool has_all_cores(std::uint32_t cores) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (cores > CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
+  for (std::uint32_t core = 0; core < cores; ++core)
+    if (!CPU_ISSET(core, &allowed)) return false;
+  return true;
+}
+
+Result<void> load_engine(const Topology& topology, const WorkerSlot& slot, int weights_file, WorkerParts& parts) {
   if (topology.model.oracle) {
     parts.info = oracle_info(oracle_options(topology));
     return {};
@@ -188,7 +199,9 @@ Result<void> load_engine(const Topology& topology, const PoolSection& pool, int 
   if (topology.kv_cache.dtype == DtypeOption::kFloat32) options.kv_dtype = DType::kF32;
   if (topology.kv_cache.dtype == DtypeOption::kFloat16) options.kv_dtype = DType::kF16;
   if (topology.kv_cache.dtype == DtypeOption::kBfloat16) options.kv_dtype = DType::kBF16;
-  options.threads = worker_threads(topology, pool, std::max(std::thread::hardware_concurrency(), 1u));
+  const std::uint32_t cores = std::max(std::thread::hardware_concurrency(), 1u);
+  options.threads = worker_threads(topology, topology.pools[slot.pool], cores);
+  if (topology.pools[slot.pool].pin_threads && has_all_cores(cores)) options.first_cpu = first_core(topology, slot, cores);
   if (weights_file >= 0) options.shared_weights = weights_file;
   auto engine = make_cpu_engine(options);
   if (!engine) return tl::unexpected(engine.error());
@@ -317,7 +330,7 @@ int run_worker(const Topology& topology, const std::string& worker_name, int wei
   if (!slot) return failed("worker", {ErrorCode::kInvalidArgument, "the topology has no worker '" + worker_name + "'"});
 
   WorkerParts loading;
-  if (const auto loaded = load_engine(topology, topology.pools[slot->pool], weights_file, loading); !loaded) return failed("worker", loaded.error());
+  if (const auto loaded = load_engine(topology, *slot, weights_file, loading); !loaded) return failed("worker", loaded.error());
 
   std::unique_ptr<Worker> worker;
   LoopExit exit("worker");

@@ -54,6 +54,18 @@ TEST(LoadTopology, SharesTheCoresAmongWorkersThatNameNoThreads) {
   EXPECT_EQ(worker_threads(loaded->topology, loaded->topology.pools[1], 1), 1u);
 }
 
+TEST(LoadTopology, WorkersThatPinTheirThreadsHaveCoresOfTheirOwnOrNone) {
+  const LoadResult loaded = parse_topology(kSmall, "x.yaml", options_with({"pools.prefill.threads=3", "pools.prefill.replicas=2", "pools.decode.threads=2", "pools.decode.pin_threads=true"}));
+  ASSERT_TRUE(loaded);
+  const Topology& topology = loaded->topology;
+  EXPECT_FALSE(topology.pools[0].pin_threads);
+  EXPECT_TRUE(topology.pools[1].pin_threads);
+  EXPECT_EQ(first_core(topology, *find_worker(topology, "prefill-0"), 8), 0u);
+  EXPECT_EQ(first_core(topology, *find_worker(topology, "prefill-1"), 8), 3u);
+  EXPECT_EQ(first_core(topology, *find_worker(topology, "decode-0"), 8), 6u);
+  EXPECT_EQ(first_core(topology, *find_worker(topology, "decode-0"), 7), std::nullopt);
+}
+
 TEST(LoadTopology, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
   const std::string file = std::string(kSmall) + "kv_cache: { memory: 1MiB, block_size: 8 }\n";
   const std::map<std::string, std::string> environment = {{"BATON_KV_CACHE_MEMORY", "2MiB"}, {"BATON_POOLS_DECODE_REPLICAS", "3"}};
