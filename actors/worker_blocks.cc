@@ -12,12 +12,13 @@ namespace baton {
 
 // ---- admission -----------------------------------------------------------------------------------------------------
 
-// Strictly in order of arrival.
+// Strictly in order of arrival: one that is still stepping back is about to wait, and nobody passes it.
 void Worker::admit_waiting(Outbox& out) {
   std::uint32_t active = 0;
   for (const auto& [id, sequence] : sequences_)
     if (sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kAwaitingKv) ++active;
   for (auto& [id, sequence] : sequences_) {
+    if (sequence.phase == SequencePhase::kPreempted) return;
     if (sequence.phase != SequencePhase::kWaiting) continue;
     if (active >= options_.limits.max_num_seqs || !admit(sequence, out)) return;
     ++active;

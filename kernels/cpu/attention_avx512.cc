@@ -4,7 +4,7 @@
 // query rows or fewer) and met by every query head of every token of the tile, four queries by four keys in registers. Unlike there the maximum is exact, from scores kept in scratch, so
 // that a weight does not depend on where pieces begin. A dot keeps element d in lane d mod 16; the 16 dots of a four-by-four
 // tile are folded together, halves onto halves as reduce_sum does, in 30 shuffles instead of 16 x 8.
-// Tokens of a tile see different lengths: scores are computed up to the longest, weights past a token's own length are zero.
+// Tokens of a tile see different lengths: scores are computed up to the longest, values are added up to each token's own.
 #include <immintrin.h>
 
 #include "kernels/cpu/lanes_avx512.h"
@@ -170,8 +170,8 @@ inline float row_maximum(const float* x, std::uint32_t n) {
   return _mm512_reduce_max_ps(best);
 }
 
-// Scores to weights, zero from the row's length to the tile's; returns their sum.
-inline float weigh(float* x, std::uint32_t length, std::uint32_t last_length) {
+// Scores to weights; returns their sum.
+inline float weigh(float* x, std::uint32_t length) {
   const Avx512Lanes shift = Avx512Lanes::broadcast(row_maximum(x, length));
   __m512 sum = _mm512_setzero_ps();
   for (std::uint32_t i = 0; i < length; i += 16) {
@@ -180,7 +180,6 @@ inline float weigh(float* x, std::uint32_t length, std::uint32_t last_length) {
     _mm512_storeu_ps(x + i, _mm512_maskz_mov_ps(mask, value.value));
     sum = _mm512_mask_add_ps(sum, mask, sum, value.value);
   }
-  for (std::uint32_t i = length; i < last_length; ++i) x[i] = 0;
   return reduce_sum(sum);
 }
 
@@ -214,13 +213,29 @@ inline void add_rows(const Tile& tile, std::uint32_t row, std::uint32_t position
   for (; d < tile.a.head_dim; d += 16) add_part<kType, kRows, 1>(tile, row, position, count, stored, d);
 }
 
+// Rows [row, end) of the tile.
 template <DType kType>
-inline void add_any(const Tile& tile, std::uint32_t row, std::uint32_t position, std::uint32_t count, const std::byte* stored) {
-  switch (tile.rows - row) {
-    case 1: add_rows<kType, 1>(tile, row, position, count, stored); break;
-    case 2: add_rows<kType, 2>(tile, row, position, count, stored); break;
-    case 3: add_rows<kType, 3>(tile, row, position, count, stored); break;
-    default: add_rows<kType, 4>(tile, row, position, count, stored); break;
+inline void add_all(const Tile& tile, std::uint32_t row, std::uint32_t end, std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+  for (; row < end; row += 4) {
+    switch (end - row) {
+      case 1: add_rows<kType, 1>(tile, row, position, count, stored); break;
+      case 2: add_rows<kType, 2>(tile, row, position, count, stored); break;
+      case 3: add_rows<kType, 3>(tile, row, position, count, stored); break;
+      default: add_rows<kType, 4>(tile, row, position, count, stored); break;
+    }
+  }
+}
+
+// Each token's rows up to its own length. Weights of zero past it would not do: zero times an infinity that a later token has
+// stored is NaN, and what is made of that here could be kept for others as the beginning of their prompts.
+template <DType kType>
+inline void add_visible(const Tile& tile, std::uint32_t position, std::uint32_t count, const std::byte* stored) {
+  const Attention& a = tile.a;
+  if (position + count <= a.length) return add_all<kType>(tile, 0, tile.rows, position, count, stored);
+  for (std::uint32_t row = 0; row < tile.rows; row += a.heads) {
+    const std::uint32_t length = tile.length(row);
+    if (length <= position) continue;
+    add_all<kType>(tile, row, row + a.heads, position, length - position < count ? length - position : count, stored);
   }
 }
 
@@ -228,9 +243,9 @@ template <DType kType>
 void add_weighted_values(const Tile& tile) {
   const Attention& a = tile.a;
   for_pieces(a, tile.last_length, a.value_offset, a.head_dim * kBytes<kType>, [&](std::uint32_t position, std::uint32_t count, const std::byte* stored) {
-    if (tile.rows <= 4) return add_any<kType>(tile, 0, position, count, stored);
+    if (tile.rows <= 4) return add_visible<kType>(tile, position, count, stored);
     widen<kType>(a, stored, count, tile.piece);
-    for (std::uint32_t row = 0; row < tile.rows; row += 4) add_any<DType::kF32>(tile, row, position, count, tile.piece_bytes());
+    add_visible<DType::kF32>(tile, position, count, tile.piece_bytes());
   });
 }
 
@@ -239,7 +254,7 @@ void attention_typed(const Attention& a) {
   const Tile tile(a);
   compute_scores<kType>(tile);
   float sums[kMostRows];
-  for (std::uint32_t row = 0; row < tile.rows; ++row) sums[row] = weigh(tile.scores + row * tile.stride, tile.length(row), tile.last_length);
+  for (std::uint32_t row = 0; row < tile.rows; ++row) sums[row] = weigh(tile.scores + row * tile.stride, tile.length(row));
   add_weighted_values<kType>(tile);
   for (std::uint32_t row = 0; row < tile.rows; ++row) {
     const __m512 sum = _mm512_set1_ps(sums[row]);

@@ -273,5 +273,31 @@ TEST_F(WorkerBlocksTest, BlocksThatAreBeingPushedAreNotGivenAwayBeforeTheyHaveBe
   EXPECT_TRUE(handoffs.back().last);
 }
 
+TEST_F(WorkerBlocksTest, NobodyPassesAJobThatIsStillSteppingBack) {
+  start(6, {8, 2, 2}, false);
+  const auto prompt = text(40, 2);
+  const auto younger = text(60, 3);
+  prefill(1, text(16, 1), 64);
+  out.set_sender(peer);
+  worker->on(grant_for(2, 0, 3), out);
+  prefill(2, prompt, 5, peer);
+  prefill(3, younger, 5, peer);
+  for (int i = 0; i < 100 && worker->stats().num_preemptions == 0; ++i) step();
+  ASSERT_EQ(worker->stats().num_preemptions, 1u);
+  out.set_sender(coordinator);
+  worker->on(CancelJob{JobId{1}, 1}, out);
+  run();
+  EXPECT_TRUE(shares(3).empty()) << "it would keep its blocks for a grant that may wait for the second job";
+  ASSERT_EQ(plane.pushed.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) worker->on_data_plane(PushDone{plane.pushed[i].ticket, TransferId{2, 1}, true, {}}, out);
+  run();
+  EXPECT_EQ(stream(2), answer(prompt, 1));
+  for (std::size_t i = 2; i < plane.pushed.size(); ++i) worker->on_data_plane(PushDone{plane.pushed[i].ticket, TransferId{2, 1}, true, {}}, out);
+  out.set_sender(peer);
+  worker->on(TransferResult{TransferId{2, 1}, JobId{2}, 1, true, {}}, out);
+  run();
+  EXPECT_EQ(stream(3), answer(younger, 1));
+}
+
 }  // namespace
 }  // namespace baton::test

@@ -60,6 +60,11 @@ class PagedAttention {
     return total / sum;
   }
   std::uint32_t blocks() const { return geometry_.blocks_for(case_.length); }
+  // What the last token has stored is no number.
+  void poison_last() {
+    std::fill(keys_.end() - case_.head_dim, keys_.end(), std::nanf(""));
+    std::fill(values_.end() - case_.head_dim, values_.end(), INFINITY);
+  }
 
  private:
   struct alignas(64) Line {
@@ -89,6 +94,26 @@ TEST(Attention, SameBitsFromEveryTableAndAnyBlockTable) {
     const double tolerance = c.dtype == DType::kF32 ? 2e-6 : c.dtype == DType::kF16 ? 5e-3 : 4e-2;
     for (std::uint32_t row = 0; row < c.tokens * c.heads; ++row)
       for (std::uint32_t d = 0; d < c.head_dim; ++d) ASSERT_NEAR(in_order[row * c.head_dim + d], attention.exact(row, d), tolerance);
+  }
+}
+
+// Its beginning may be another request's, too, and kept for it.
+TEST(Attention, ATokenIsNotTouchedByWhatLaterOnesOfItsTileStore) {
+  for (const Case c : {Case{1, 16, 6, 16, DType::kF32, 2}, Case{3, 64, 40, 16, DType::kF16, 8}, Case{4, 80, 17, 1, DType::kBF16, 3},
+                       Case{32, 16, 33, 4, DType::kF16, 8}, Case{40, 48, 256, 256, DType::kF32, 2}}) {
+    PagedAttention attention(c);
+    std::vector<std::uint32_t> table(attention.blocks());
+    std::iota(table.begin(), table.end(), 0u);
+    std::vector<float> expected = attention.run(scalar_ops(), table);
+    attention.poison_last();
+    expected.resize(expected.size() - std::size_t{c.heads} * c.head_dim);
+    for (const Ops* ops : {&scalar_ops(), avx2_ops(), avx512_ops()}) {
+      if (ops == nullptr) continue;
+      std::vector<float> out = attention.run(*ops, table);
+      EXPECT_TRUE(std::isnan(out.back())) << ops->name;
+      out.resize(expected.size());
+      EXPECT_EQ(out, expected) << ops->name;
+    }
   }
 }
 
