@@ -51,8 +51,8 @@ struct SequenceResult {
                                         // sampling.logprobs asks for it
   std::vector<TokenLogprob> top = {};   // likewise the likeliest tokens there
   std::vector<ScoredToken> prompt = {}; // of the plan's `scored`
-  std::vector<std::uint64_t> digests;   // of [digest_begin, digest_end)
-  std::string error;                    // not empty: this sequence failed (NaN logits); the others are unharmed
+  std::vector<std::uint64_t> digests = {};  // of [digest_begin, digest_end)
+  std::string error = {};               // not empty: this sequence failed (NaN logits); the others are unharmed
 };
 
 struct StepResult {

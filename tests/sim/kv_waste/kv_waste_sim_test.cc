@@ -43,7 +43,7 @@ struct CountingEngine final : EnginePort {
     if (!waiting) return false;
     const BatchPlan plan = *std::exchange(waiting, std::nullopt);
     StepResult result{plan.step, {}};
-    for (const SequencePlan& share : plan.sequences) result.sequences.push_back({share.sequence, share.sample, 1, 0.0F, {}, {}});
+    for (const SequencePlan& share : plan.sequences) result.sequences.push_back({.sequence = share.sequence, .sampled = share.sample, .token = 1});
     std::exchange(done, nullptr)(std::move(result), out);
     return true;
   }
