@@ -149,7 +149,9 @@ std::vector<KernelCase> matmul_cases(const MatrixShape& shape, const std::vector
       made.integer_operations = 2.0 * shape.rows * shape.columns * count;
       made.bytes = static_cast<double>(bytes);
       auto matmul = std::make_shared<std::unique_ptr<Matmul>>();  // its memory is taken when it is its turn
-      made.run = [matmul, shape, count, copies = cold ? std::max<std::size_t>(1, kColdBytes / bytes) : 1](cpu::Backend& backend) {
+      made.matrix = shape;
+      made.copies = cold ? static_cast<std::uint32_t>(std::max<std::size_t>(1, kColdBytes / bytes)) : 1;
+      made.run = [matmul, shape, count, copies = made.copies](cpu::Backend& backend) {
         if (!*matmul) *matmul = std::make_unique<Matmul>(shape, count, copies, backend);
         (*matmul)->run(backend);
       };
@@ -178,7 +180,7 @@ std::vector<KernelCase> row_cases(std::uint32_t width, std::uint32_t feed_forwar
   rows->sums.resize(rows->scales.size());
   rows->integer_sums.resize(rows->scales.size());
   const auto make = [&](const char* op, std::uint32_t columns, double bytes_per_element, std::function<void(cpu::Backend&)> run) {
-    return KernelCase{op, std::to_string(columns), tokens, "", 0, 0, bytes_per_element * tokens * columns, std::move(run)};
+    return KernelCase{op, std::to_string(columns), tokens, "", 0, 0, bytes_per_element * tokens * columns, std::move(run), {}, 1};
   };
   const auto quantize = [rows, tokens, width](cpu::Backend& backend) {
     over_rows(backend, width / cpu::kQuantBlock, [&](std::uint32_t block) {

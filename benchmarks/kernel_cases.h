@@ -40,6 +40,8 @@ struct KernelCase {
   double float_operations = 0;       // float32 ones
   double bytes = 0;                  // read and written by one run
   std::function<void(cpu::Backend&)> run;
+  MatrixShape matrix = {};           // of a matmul; no rows otherwise
+  std::uint32_t copies = 1;          // of its weights
 };
 
 // Cold and warm, each with so many tokens.

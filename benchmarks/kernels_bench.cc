@@ -2,10 +2,12 @@
 #include "benchmarks/kernels_bench.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <chrono>
 
 #include "benchmarks/limits.h"
+#include "benchmarks/run_tool.h"
 #include "models/gguf.h"
 
 namespace baton {
@@ -41,20 +43,33 @@ class Bench {
  public:
   explicit Bench(const KernelsBenchOptions& options) : options_(options), pool_(options.threads), backend_(cpu::best_ops(), pool_, options.numerics) {}
 
-  KernelsBenchRow run(KernelCase& kernel) {
-    KernelsBenchRow row{kernel.op, kernel.shape, kernel.weights, kernel.tokens, {}, kernel.integer_operations + kernel.float_operations == 0, {}, {}, {}, {}};
+  Result<KernelsBenchRow> run(KernelCase& kernel) {
+    KernelsBenchRow row;
+    row.op = kernel.op;
+    row.shape = kernel.shape;
+    row.weights = kernel.weights;
+    row.tokens = kernel.tokens;
+    row.counts_bytes = kernel.integer_operations + kernel.float_operations == 0;
     kernel.run(backend_);  // makes its data
     const LimitMemory memory(kernel.weights == "cold" ? std::max<std::size_t>(kColdBytes, static_cast<std::size_t>(kernel.bytes)) : static_cast<std::size_t>(kernel.bytes));
-    std::vector<double> seconds, rates, limits;
+    std::vector<double> seconds, rates, limits, peers;
     for (std::uint32_t round = 0; round < options_.rounds; ++round) {
       limits.push_back(limit(kernel, read_bandwidth(pool_, memory), row));
       seconds.push_back(time_of(kernel));
       rates.push_back((row.counts_bytes ? kernel.bytes : kernel.integer_operations + kernel.float_operations) / seconds.back());
+      if (options_.peer_folder.empty() || kernel.matrix.rows == 0) continue;
+      const auto peer = peer_seconds(kernel);
+      if (!peer) return tl::unexpected<Error>(peer.error());
+      peers.push_back(kernel.integer_operations / *peer);
     }
     row.seconds = spread_of(seconds);
     row.rate = spread_of(rates);
     row.limit = spread_of(limits);
     row.of_limit = spread_of(ratios(rates, limits));
+    if (!peers.empty()) {
+      row.peer = spread_of(peers);
+      row.ratio = spread_of(ratios(rates, peers));
+    }
     return row;
   }
 
@@ -66,6 +81,18 @@ class Bench {
     std::uint32_t runs = 0;
     for (; sum < least || runs < 2; ++runs) sum += seconds_of([&] { kernel.run(backend_); }).wall;
     return sum / runs;
+  }
+
+  // The same multiplication by ggml, in a process of its own.
+  Result<double> peer_seconds(const KernelCase& kernel) const {
+    std::string type(to_string(kernel.matrix.type));
+    std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(options_.sample).count();
+    const auto output = run_tool({options_.peer_folder + "/ggml-matmul", type, std::to_string(kernel.matrix.rows), std::to_string(kernel.matrix.columns),
+                                  std::to_string(kernel.tokens), std::to_string(options_.threads), std::to_string(kernel.copies), std::to_string(milliseconds)},
+                                 std::chrono::minutes(2));
+    if (!output) return tl::unexpected<Error>(output.error());
+    return json_number(output->text, "seconds");
   }
 
   double limit(const KernelCase& kernel, double bandwidth, KernelsBenchRow& row) {
@@ -120,7 +147,9 @@ Result<std::vector<KernelsBenchRow>> bench_kernels(const KernelsBenchOptions& op
   std::vector<KernelsBenchRow> rows;
   for (KernelCase& each : cases) {
     progress(each.op + ' ' + each.shape + ", " + std::to_string(each.tokens) + " tokens" + (each.weights.empty() ? "" : ", " + each.weights));
-    rows.push_back(bench.run(each));
+    auto row = bench.run(each);
+    if (!row) return tl::unexpected<Error>(row.error());
+    rows.push_back(std::move(*row));
     each.run = nullptr;  // its memory goes
   }
   return rows;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `baton bench kernels` measures: single ops of the CPU engine at the shapes of a model, beside what the machine allows
-// in the same round: the peak of its multiplications in registers, and the read bandwidth of memory as large as what the op
+// in the same round, and matmuls beside ggml's: the peak of its multiplications in registers, and the read bandwidth of memory as large as what the op
 // touches (all of it cold, or in the cache it fits into). Runs on the caller's thread and kernel threads of its own.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ namespace baton {
 
 struct KernelsBenchOptions {
   std::string model_path = {};           // its shapes; empty: `shapes` alone
+  std::string peer_folder = {};          // holds ggml-matmul (tools/get_llama_cpp.sh); empty: no peer
   std::vector<MatrixShape> shapes = {};
   Numerics numerics = Numerics::kInvariant;
   std::uint32_t threads = 1;
@@ -35,6 +37,8 @@ struct KernelsBenchRow {
   Spread limit;
   Spread of_limit;
   std::string limited_by;
+  std::optional<Spread> peer;   // ggml's rate; of matmuls
+  std::optional<Spread> ratio;  // ours to the peer's, round by round
 };
 
 // "4096x1024" or "4096x1024:Q8_0".

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/bench.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "benchmarks/transport_bench.h"
 #include "launcher/commands.h"
+#include "launcher/environment.h"
 #include "launcher/exit_code.h"
 #include "launcher/model_fetch.h"
 #include "models/model_path.h"
@@ -21,6 +24,13 @@ Result<std::string> bench_model(const std::string& model) {
   auto path = resolve_model_path(wanted);
   if (!path) return fail(path.error().code, path.error().message + "; `baton model fetch smollm2` gets a small one");
   return path;
+}
+
+std::string standard_peer(const std::string& tool) {
+  std::string folder = own_executable();
+  for (int up = 0; up < 4; ++up) folder = folder.substr(0, folder.rfind('/'));
+  folder += "/.deps/llama.cpp/bin";
+  return access((folder + '/' + tool).c_str(), X_OK) == 0 ? folder : "";
 }
 
 std::string decimals(double value, int digits) {

@@ -14,6 +14,9 @@ namespace baton {
 // The .gguf file that `model` means; empty: that of `baton model fetch smollm2`.
 Result<std::string> bench_model(const std::string& model);
 
+// Where tools/get_llama_cpp.sh puts peers, seen from a program in build/PRESET/bin, if the tool of that name is there; else "".
+std::string standard_peer(const std::string& tool);
+
 std::string decimals(double value, int digits);
 // "469.0 (455.0-471.2)"; "-" if there was nothing to measure.
 std::string show_spread(const Spread& spread, int digits);

@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // `baton bench engine`: the report of benchmarks/engine_bench.h as a table or as JSON.
-#include <unistd.h>
-
 #include <cstdio>
 #include <thread>
 
 #include "benchmarks/engine_bench.h"
 #include "launcher/bench.h"
 #include "launcher/commands.h"
-#include "launcher/environment.h"
 #include "launcher/exit_code.h"
 #include "launcher/find_cluster.h"
 #include "launcher/table.h"
 
 namespace baton {
 namespace {
-
-// Where tools/get_llama_cpp.sh puts the peer, seen from a program in build/PRESET/bin; "" if it is not there.
-std::string standard_peer() {
-  std::string folder = own_executable();
-  for (int up = 0; up < 4; ++up) folder = folder.substr(0, folder.rfind('/'));
-  folder += "/.deps/llama.cpp/bin";
-  return access((folder + "/llama-bench").c_str(), X_OK) == 0 ? folder : "";
-}
 
 void print_head(const EngineBenchReport& report, const EngineBenchOptions& options) {
   std::printf("machine  %s, %u cores, load average %.1f before; kernels %s\n", report.cpu.c_str(), std::thread::hardware_concurrency(), report.load_before,
@@ -114,7 +103,7 @@ int run_bench_engine(const BenchEngineOptions& options) {
   if (!options.threads.empty()) bench.threads = options.threads;
   bench.rounds = options.rounds;
   bench.neighbour = options.neighbour;
-  bench.peer_folder = options.peer.empty() ? standard_peer() : options.peer;
+  bench.peer_folder = options.peer.empty() ? standard_peer("llama-bench") : options.peer;
   const auto report = bench_engine(bench, [](std::string_view what) { std::fprintf(stderr, "%.*s\n", static_cast<int>(what.size()), what.data()); });
   if (!report) return complain("bench engine", report.error());
   if (options.json) {

@@ -23,12 +23,13 @@ int bad_usage(const Error& error) {
 void print_table(const std::vector<KernelsBenchRow>& rows, const KernelsBenchOptions& bench) {
   std::printf("machine  %s; kernels %s, %u thread%s, numerics %s; medians of %u rounds\n\n", cpu_description().c_str(), cpu::best_ops().name, bench.threads,
               bench.threads == 1 ? "" : "s", std::string(to_string(bench.numerics)).c_str(), bench.rounds);
-  std::vector<std::vector<std::string>> table = {{"op", "shape", "tokens", "weights", "us", "rate", "least-most", "limit", "of limit", "limited by"}};
+  std::vector<std::vector<std::string>> table = {{"op", "shape", "tokens", "weights", "us", "rate", "least-most", "limit", "of limit", "limited by", "ggml", "ratio"}};
   for (const KernelsBenchRow& row : rows) {
     const std::string unit = row.counts_bytes ? " GB/s" : " GOP/s";
     table.push_back({row.op, row.shape, std::to_string(row.tokens), row.weights.empty() ? "-" : row.weights, decimals(row.seconds.median * 1e6, 1),
                      decimals(row.rate.median / kGiga, 1) + unit, decimals(row.rate.min / kGiga, 1) + "-" + decimals(row.rate.max / kGiga, 1),
-                     decimals(row.limit.median / kGiga, 1), decimals(row.of_limit.median, 2), row.limited_by});
+                     decimals(row.limit.median / kGiga, 1), decimals(row.of_limit.median, 2), row.limited_by,
+                     row.peer ? decimals(row.peer->median / kGiga, 1) : "-", row.ratio ? decimals(row.ratio->median, 2) : "-"});
   }
   std::fputs(render_table(table).c_str(), stdout);
 }
@@ -44,7 +45,10 @@ void print_json(const std::vector<KernelsBenchRow>& rows, const KernelsBenchOpti
     write_spread(json, "rate", row.rate);
     write_spread(json, "limit", row.limit);
     write_spread(json, "of_limit", row.of_limit);
-    json.member("limited_by", row.limited_by).end_object();
+    json.member("limited_by", row.limited_by);
+    if (row.peer) write_spread(json, "peer", *row.peer);
+    if (row.ratio) write_spread(json, "ratio", *row.ratio);
+    json.end_object();
   }
   std::printf("%s\n", json.end_array().end_object().take().c_str());
 }
@@ -56,6 +60,8 @@ int run_bench_kernels(const BenchKernelsOptions& options) {
   KernelsBenchOptions bench;
   bench.threads = options.threads;
   bench.rounds = options.rounds;
+  bench.peer_folder = options.peer.empty() ? standard_peer("ggml-matmul") : options.peer;
+  if (bench.peer_folder.empty()) std::fprintf(stderr, "no peer: tools/get_llama_cpp.sh builds ggml-matmul, --peer DIR names another place\n");
   const auto numerics = parse_numerics(options.numerics);
   if (!numerics) return bad_usage(numerics.error());
   bench.numerics = *numerics;

@@ -199,6 +199,7 @@ void add_bench_commands(CLI::App& app, Parsed& p) {
   kernels->add_option("--device", k.device, "cpu")->capture_default_str()->type_name("NAME");
   kernels->add_option("--model", k.model, kBenchModelHelp)->type_name("PATH");
   kernels->add_option("--shape", k.shapes, "A matrix instead of the model's (repeatable); type Q4_1 unless given")->type_name("ROWSxCOLUMNS[:TYPE]");
+  kernels->add_option("--peer", k.peer, "Folder with ggml-matmul; default: where tools/get_llama_cpp.sh puts it")->type_name("DIR");
   kernels->add_option("--numerics", k.numerics, "invariant, fast or reference")->capture_default_str()->type_name("WORD");
   kernels->add_option("--threads", k.threads, "Kernel threads")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 256u));
   kernels->add_option("--rounds", k.rounds, "Rounds of limit and op")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1000u));

@@ -120,6 +120,7 @@ struct BenchKernelsOptions {
   std::string device = "cpu";
   std::string model;                // empty: as above, unless shapes are given
   std::vector<std::string> shapes;  // "4096x1024:Q8_0"
+  std::string peer;                 // folder of ggml-matmul; empty: where tools/get_llama_cpp.sh puts it, if it is there
   std::string numerics = "invariant";
   std::uint32_t threads = 1;
   std::uint32_t rounds = 5;
