@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/base/check.h"
+#include "runtime/base/thread_name.h"
 
 namespace baton {
 
@@ -29,6 +30,7 @@ void EngineThread::submit(BatchPlan plan, std::function<void(StepResult, Outbox&
 }
 
 void EngineThread::run() {
+  name_this_thread("baton-engine");
   for (;;) {
     Work work;
     {

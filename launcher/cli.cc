@@ -29,6 +29,7 @@ struct Parsed {
   VersionOptions version;
   BenchEngineOptions bench_engine;
   BenchKernelsOptions bench_kernels;
+  BenchServeOptions bench_serve;
   BenchTransportOptions bench_transport;
   ProcessOptions process;
   std::function<int()> command;
@@ -176,6 +177,24 @@ void add_job_commands(CLI::App& app, Parsed& p) {
   cancel->add_flag("--json", p.cancel.json, "One JSON object");
 }
 
+void add_bench_serve(CLI::App& bench, Parsed& p) {
+  CLI::App* serve = add(bench, p, "serve", "Load on a running cluster: time to first token, between tokens, tokens per second",
+                        "Examples:\n  baton bench serve --concurrency 16 --requests 64 --prompt-tokens 128,512 --max-tokens 64\n"
+                        "  baton bench serve --concurrency 1 --requests 8 --repeat 2 --json     how much sooner a prompt's second time answers\n"
+                        "CPU time by thread and memory of the cluster's processes stand beside it, if they run on this machine.",
+                        [&p] { return run_bench_serve(p.bench_serve); });
+  BenchServeOptions& s = p.bench_serve;
+  serve->add_option("--requests", s.requests, "Different prompts")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1u << 20));
+  serve->add_option("--concurrency", s.concurrency, "Streams, each with one job at a time")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1024u));
+  serve->add_option("--prompt-tokens", s.prompt_tokens, "Lengths of the prompts, in turn; default 512")->type_name("N,…")->delimiter(',')->check(CLI::Range(1u, 1u << 20));
+  serve->add_option("--max-tokens", s.max_tokens, "Tokens generated for each, exactly")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1u << 20));
+  serve->add_option("--shared-prefix", s.shared_prefix, "So many first tokens are the same in all prompts")->capture_default_str()->type_name("N")->check(whole_number());
+  serve->add_option("--repeat", s.repeat, "Send each prompt so often, one after the other")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1u << 20));
+  serve->add_option("--seed", s.seed, "Other prompts")->capture_default_str()->type_name("S")->check(whole_number());
+  serve->add_option("--topology", s.cluster, kClusterHelp)->type_name("NAME");
+  serve->add_flag("--json", s.json, "One JSON object");
+}
+
 void add_bench_commands(CLI::App& app, Parsed& p) {
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine, beside its own limits");
   bench->require_subcommand(1);
@@ -204,6 +223,7 @@ void add_bench_commands(CLI::App& app, Parsed& p) {
   kernels->add_option("--threads", k.threads, "Kernel threads")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 256u));
   kernels->add_option("--rounds", k.rounds, "Rounds of limit and op")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1000u));
   kernels->add_flag("--json", k.json, "One JSON object");
+  add_bench_serve(*bench, p);
   CLI::App* transport = add(*bench, p, "transport", "Rate at which KV-sized pieces move over UCX, beside memcpy",
                             "Example:\n  baton bench transport", [&p] { return run_bench_transport(p.bench_transport); });
   transport->add_option("--interface", p.bench_transport.interface_name, "Network interface for TCP")->capture_default_str()->type_name("NAME");

@@ -128,6 +128,19 @@ struct BenchKernelsOptions {
 };
 int run_bench_kernels(const BenchKernelsOptions& options);
 
+struct BenchServeOptions {
+  std::string cluster;
+  std::uint32_t requests = 32;
+  std::uint32_t concurrency = 4;
+  std::vector<std::uint32_t> prompt_tokens;  // empty: 512
+  std::uint32_t max_tokens = 64;
+  std::uint32_t shared_prefix = 0;
+  std::uint32_t repeat = 1;
+  std::uint64_t seed = 1;
+  bool json = false;
+};
+int run_bench_serve(const BenchServeOptions& options);
+
 struct BenchTransportOptions {
   std::string interface_name = "lo";
 };

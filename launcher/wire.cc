@@ -30,6 +30,7 @@
 #include "models/tokenizer_factory.h"
 #include "runtime/actor/real_loop.h"
 #include "runtime/base/log.h"
+#include "runtime/base/thread_name.h"
 #include "runtime/link/no_data_plane.h"
 #include "runtime/link/ucx_data_plane.h"
 
@@ -316,7 +317,11 @@ int run_coordinator(const Topology& topology) {
   (*jobs_loop)->executor().post(0, [&edge](Outbox& out) { edge.start(out); });
 
   log_info("coordinator", "up", {{"jobs", (*jobs_loop)->bound_address()}, {"control", (*control_loop)->bound_address()}});
-  std::thread edge_thread([&] { (*jobs_loop)->run(); });
+  std::thread edge_thread([&] {
+    name_this_thread("baton-edge");
+    (*jobs_loop)->run();
+  });
+  name_this_thread("baton-loop");
   (*control_loop)->run();
   drain.finish();
   (*jobs_loop)->stop();
@@ -359,6 +364,7 @@ int run_worker(const Topology& topology, const std::string& worker_name, int wei
   (*loop)->add(0, cell);
   home.post(0, [&worker](Outbox& out) { worker->start(out); });
   log_info("worker", "up", {{"name", worker_name}, {"blocks", parts.blocks}, {"address", (*loop)->bound_address()}});
+  name_this_thread("baton-loop");
   (*loop)->run();
   drain.finish();
   (*loop)->remove(0);

@@ -4,7 +4,10 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <string>
+
 #include "runtime/base/check.h"
+#include "runtime/base/thread_name.h"
 
 namespace baton {
 namespace {
@@ -77,6 +80,7 @@ void ThreadPool::take_pieces(std::uint32_t thread) {
 }
 
 void ThreadPool::work(std::uint32_t thread) {
+  name_this_thread(("baton-kernel-" + std::to_string(thread)).c_str());
   std::uint32_t seen = 0;
   for (;;) {
     std::uint32_t now = generation_.load(std::memory_order_acquire);

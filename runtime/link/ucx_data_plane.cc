@@ -11,6 +11,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+#include "runtime/base/thread_name.h"
 
 namespace baton {
 namespace {
@@ -110,6 +111,7 @@ void UcxDataPlane::publish() {
 }
 
 void UcxDataPlane::run() {
+  name_this_thread("baton-data");
   Time last_activity = clock_now();
   int empty_rounds = 0;
   core_.set_now(last_activity);

@@ -46,7 +46,7 @@ class Cli : public ::testing::Test {
 };
 
 TEST_F(Cli, EveryCommandHasHelp) {
-  for (const char* command : {"", "up", "serve", "bench engine", "bench kernels", "bench transport", "down", "status", "submit", "cancel", "validate", "fsck", "model", "model fetch", "version", "coordinator", "worker"}) {
+  for (const char* command : {"", "up", "serve", "bench engine", "bench kernels", "bench serve", "bench transport", "down", "status", "submit", "cancel", "validate", "fsck", "model", "model fetch", "version", "coordinator", "worker"}) {
     const Output help = run(std::string(command) + " --help");
     EXPECT_EQ(help.exit_status, 0) << command;
     EXPECT_NE(help.out.find("Usage: baton"), std::string::npos) << command;
