@@ -56,7 +56,7 @@ struct WorkerOptions {
   std::uint64_t prefix_hash_mask = ~std::uint64_t{0};  // fewer bits make prefixes collide: for simulation
   BatchLimits limits;
   Duration grant_time_limit = std::chrono::minutes(10);     // a grant may wait that long for its prefill's turn
-  Duration transfer_time_limit = std::chrono::seconds(10);  // from the first sign of a hand-over to its end
+  Duration transfer_time_limit = std::chrono::seconds(10);  // from one sign of a hand-over to the next
 };
 
 // Slots of the blocks that sequences hold, and how many of them hold K and V or are being written by the running step.

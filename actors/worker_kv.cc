@@ -47,9 +47,10 @@ void Worker::send_grant(const Sequence& sequence, Outbox& out) {
   arm(out);
 }
 
-// The time limit starts with the first sign of the hand-over, not with the grant: it must not measure the prefill queue.
+// The time limit starts with the first sign of the hand-over, not with the grant, and anew with each: it must measure neither the
+// prefill queue nor how long a prompt takes to compute.
 void Worker::watch_incoming(Sequence& sequence, Outbox& out) {
-  if (std::exchange(sequence.incoming.begun, true)) return;
+  sequence.incoming.begun = true;
   overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
   arm(out);
 }

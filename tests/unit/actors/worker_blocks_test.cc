@@ -299,5 +299,25 @@ TEST_F(WorkerBlocksTest, NobodyPassesAJobThatIsStillSteppingBack) {
   EXPECT_EQ(stream(3), answer(younger, 1));
 }
 
+// Chunk by chunk, as a long prompt is computed. A limit on the whole would make long prompts be computed twice.
+TEST_F(WorkerBlocksTest, AHandOverMayTakeLongAsLongAsItGoesOn) {
+  start(8);
+  const auto prompt = text(100, 1);
+  decode(1, prompt, 2);
+  ASSERT_EQ(plane.opened.size(), 1u);
+  const TransferId transfer = plane.opened.front().transfer;
+  for (std::uint32_t block = 0; block < 7; ++block) {
+    worker->on_data_plane(PieceArrived{transfer, {peer.node, peer.incarnation}, block, {block}}, out);
+    out.advance(std::chrono::seconds(8));
+    worker->on(HeartbeatAck{}, out);
+    worker->tick(out);
+    ASSERT_TRUE(plane.closed.empty()) << "after block " << block;
+  }
+  out.advance(std::chrono::seconds(3));
+  worker->on(HeartbeatAck{}, out);
+  worker->tick(out);
+  EXPECT_EQ(plane.closed.size(), 1u) << "nothing has come for more than ten seconds";
+}
+
 }  // namespace
 }  // namespace baton::test
