@@ -13,6 +13,9 @@ using ReadLoop = std::uint64_t (*)(const std::byte* memory, std::size_t bytes);
 std::uint64_t read_words(const std::byte* memory, std::size_t bytes);   // 8 bytes a load, or what the compiler makes of it
 std::uint64_t read_avx2(const std::byte* memory, std::size_t bytes);    // 32 bytes a load
 std::uint64_t read_avx512(const std::byte* memory, std::size_t bytes);  // 64 bytes a load
+// The same, and 8 KiB ahead is asked for into the second-level cache, as the matmul kernels do: on some CPUs the hardware's own
+// streams do not reach the memory's speed.
+std::uint64_t read_avx512_ahead(const std::byte* memory, std::size_t bytes);
 
 // `turns` turns of independent chains of integer dot products, the CPU's fastest way; returns 8-bit multiplications plus
 // additions done. `sink` takes a value that depends on all of them.

@@ -32,7 +32,7 @@ bool has_avx2() { return __builtin_cpu_supports("avx2") != 0; }
 std::vector<limit_loops::ReadLoop> read_loops() {
   std::vector<limit_loops::ReadLoop> loops = {limit_loops::read_words};
   if (has_avx2()) loops.push_back(limit_loops::read_avx2);
-  if (has_avx512()) loops.push_back(limit_loops::read_avx512);
+  if (has_avx512()) loops.insert(loops.end(), {limit_loops::read_avx512, limit_loops::read_avx512_ahead});
   return loops;
 }
 
