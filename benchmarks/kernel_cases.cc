@@ -135,7 +135,7 @@ void over_rows(cpu::Backend& backend, std::uint32_t rows, const Op& op) {
 
 }  // namespace
 
-std::vector<KernelCase> matmul_cases(const MatrixShape& shape, const std::vector<std::uint32_t>& tokens) {
+std::vector<KernelCase> matmul_cases(const MatrixShape& shape, const std::vector<std::uint32_t>& tokens, std::size_t cold_bytes) {
   const WeightView view{nullptr, shape.type, shape.rows, shape.columns};
   const std::size_t bytes = shape.rows * view.row_bytes();  // in panels as many, but for padding
   std::vector<KernelCase> cases;
@@ -150,7 +150,7 @@ std::vector<KernelCase> matmul_cases(const MatrixShape& shape, const std::vector
       made.bytes = static_cast<double>(bytes);
       auto matmul = std::make_shared<std::unique_ptr<Matmul>>();  // its memory is taken when it is its turn
       made.matrix = shape;
-      made.copies = cold ? static_cast<std::uint32_t>(std::max<std::size_t>(1, kColdBytes / bytes)) : 1;
+      made.copies = cold ? static_cast<std::uint32_t>(std::max<std::size_t>(1, cold_bytes / bytes)) : 1;
       made.run = [matmul, shape, count, copies = made.copies](cpu::Backend& backend) {
         if (!*matmul) *matmul = std::make_unique<Matmul>(shape, count, copies, backend);
         (*matmul)->run(backend);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Single ops of the CPU engine, ready to be run again and again on made-up data: what `baton bench kernels` times. Each case
 // owns its data; run() works on the caller's Backend and threads. How an op is called is known here and nowhere else in
-// benchmarks/. Bounded: copies of weights take at most kColdBytes, or one copy if that is larger.
+// benchmarks/. Bounded: copies of weights take at most cold_bytes, or one copy if that is larger.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,7 @@ struct KernelCase {
 };
 
 // Cold and warm, each with so many tokens.
-std::vector<KernelCase> matmul_cases(const MatrixShape& shape, const std::vector<std::uint32_t>& tokens);
+std::vector<KernelCase> matmul_cases(const MatrixShape& shape, const std::vector<std::uint32_t>& tokens, std::size_t cold_bytes);
 // quantize_block and rms_norm over rows of the model's width, silu_multiply over rows of `feed_forward`.
 std::vector<KernelCase> row_cases(std::uint32_t width, std::uint32_t feed_forward, std::uint32_t tokens);
 // One token behind a full context, and a whole prompt.

@@ -17,7 +17,7 @@ constexpr std::uint32_t kRowTokens = 512;
 constexpr WeightType kWeightTypes[] = {WeightType::kF32, WeightType::kF16, WeightType::kBF16, WeightType::kQ8_0, WeightType::kQ4_0, WeightType::kQ4_1};
 
 // The model's distinct matrices, its rows and its attention.
-Result<std::vector<KernelCase>> model_cases(const std::string& path, const std::vector<std::uint32_t>& tokens) {
+Result<std::vector<KernelCase>> model_cases(const std::string& path, const std::vector<std::uint32_t>& tokens, std::size_t cold_bytes) {
   const auto file = GgufFile::open(path);
   if (!file) return tl::unexpected<Error>(file.error());
   std::vector<MatrixShape> shapes;
@@ -28,7 +28,7 @@ Result<std::vector<KernelCase>> model_cases(const std::string& path, const std::
   }
   std::vector<KernelCase> cases;
   for (const MatrixShape& shape : shapes)
-    for (KernelCase& each : matmul_cases(shape, tokens)) cases.push_back(std::move(each));
+    for (KernelCase& each : matmul_cases(shape, tokens, cold_bytes)) cases.push_back(std::move(each));
   const std::string prefix = (*file)->get_string("general.architecture").value_or("") + '.';
   const auto number = [&](const char* key) { return static_cast<std::uint32_t>((*file)->get_uint(prefix + key).value_or(0)); };
   const std::uint32_t width = number("embedding_length"), heads = number("attention.head_count");
@@ -51,7 +51,7 @@ class Bench {
     row.tokens = kernel.tokens;
     row.counts_bytes = kernel.integer_operations + kernel.float_operations == 0;
     kernel.run(backend_);  // makes its data
-    const LimitMemory memory(kernel.weights == "cold" ? std::max<std::size_t>(kColdBytes, static_cast<std::size_t>(kernel.bytes)) : static_cast<std::size_t>(kernel.bytes));
+    const LimitMemory memory(kernel.weights == "cold" ? std::max<std::size_t>(options_.cold_bytes, static_cast<std::size_t>(kernel.bytes)) : static_cast<std::size_t>(kernel.bytes));
     std::vector<double> seconds, rates, limits, peers;
     for (std::uint32_t round = 0; round < options_.rounds; ++round) {
       limits.push_back(limit(kernel, read_bandwidth(pool_, memory), row));
@@ -137,9 +137,9 @@ Result<std::vector<KernelsBenchRow>> bench_kernels(const KernelsBenchOptions& op
   const std::vector<std::uint32_t> tokens = {1, 4, 16, 512};
   std::vector<KernelCase> cases;
   for (const MatrixShape& shape : options.shapes)
-    for (KernelCase& each : matmul_cases(shape, tokens)) cases.push_back(std::move(each));
+    for (KernelCase& each : matmul_cases(shape, tokens, options.cold_bytes)) cases.push_back(std::move(each));
   if (!options.model_path.empty()) {
-    auto more = model_cases(options.model_path, tokens);
+    auto more = model_cases(options.model_path, tokens, options.cold_bytes);
     if (!more) return tl::unexpected<Error>(more.error());
     std::move(more->begin(), more->end(), std::back_inserter(cases));
   }

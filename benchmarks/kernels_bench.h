@@ -25,6 +25,7 @@ struct KernelsBenchOptions {
   Numerics numerics = Numerics::kInvariant;
   std::uint32_t threads = 1;
   std::uint32_t rounds = 5;
+  std::size_t cold_bytes = kColdBytes;   // weights are cold when copies of them fill so much
   Duration sample = std::chrono::milliseconds(20);  // runs are repeated for so long, at least
 };
 

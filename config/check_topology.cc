@@ -125,10 +125,9 @@ class Checker {
 
   void threads() const {
     if (options_.cores == 0) return;
-    std::uint64_t wanted = 0;
-    for (const PoolSection& pool : topology_.pools) wanted += std::uint64_t{pool.replicas} * worker_threads(topology_, pool, options_.cores);
+    const std::uint64_t wanted = threads_at_once(topology_, options_.cores);
     if (wanted > options_.cores)
-      context_.reporter.note(context_.place_of("pools"), "the workers' threads (" + std::to_string(wanted) + ") outnumber the cores (" +
+      context_.reporter.note(context_.place_of("pools"), "the threads of workers that run at once (" + std::to_string(wanted) + ") outnumber the cores (" +
                                                              std::to_string(options_.cores) + "); expect them to wait for each other");
   }
 

@@ -48,11 +48,30 @@ std::optional<WorkerSlot> find_worker(const Topology& topology, std::string_view
   return std::nullopt;
 }
 
+namespace {
+
+// The larger of two sums over pools: of those whose workers prefill, and of those whose workers decode.
+template <class Amount>
+std::uint64_t larger_phase(const Topology& topology, const Amount& amount) {
+  std::uint64_t prefill = 0;
+  std::uint64_t decode = 0;
+  for (const PoolSection& pool : topology.pools) {
+    if (pool.role != PoolRole::kDecode) prefill += amount(pool);
+    if (pool.role != PoolRole::kPrefill) decode += amount(pool);
+  }
+  return std::max(prefill, decode);
+}
+
+}  // namespace
+
 std::uint32_t worker_threads(const Topology& topology, const PoolSection& pool, std::uint32_t cores) {
   if (pool.threads != 0) return pool.threads;
-  std::uint32_t workers = 0;
-  for (const PoolSection& each : topology.pools) workers += each.replicas;
-  return std::max(1u, cores / std::max(1u, workers));
+  const std::uint64_t workers = larger_phase(topology, [](const PoolSection& each) { return std::uint64_t{each.replicas}; });
+  return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, cores / std::max<std::uint64_t>(1, workers)));
+}
+
+std::uint64_t threads_at_once(const Topology& topology, std::uint32_t cores) {
+  return larger_phase(topology, [&](const PoolSection& each) { return std::uint64_t{each.replicas} * worker_threads(topology, each, cores); });
 }
 
 std::optional<std::uint32_t> first_core(const Topology& topology, const WorkerSlot& worker, std::uint32_t cores) {

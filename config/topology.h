@@ -85,7 +85,7 @@ struct PoolSection {
   std::uint32_t replicas = 1;                    // workers, 1..1024
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t pipeline_parallel_size = 1;
-  std::uint32_t threads = 0;                     // kernel threads per worker; 0: an even share of the cores
+  std::uint32_t threads = 0;                     // kernel threads per worker; 0: a share of the cores, see worker_threads()
   bool pin_threads = false;                      // each kernel thread to a core of its own, where there are enough
   PoolLimits limits;
   std::uint32_t autoscale_min = 0;               // 0: autoscale was not given
@@ -153,8 +153,12 @@ struct WorkerSlot {
 std::vector<WorkerSlot> worker_slots(const Topology& topology);
 std::optional<WorkerSlot> find_worker(const Topology& topology, std::string_view name);
 
-// Kernel threads of one worker of the pool: what the pool says, or an even share of `cores` over all workers, at least 1.
+// Kernel threads of one worker of the pool: what the pool says, or a share of `cores`, at least 1: an even one among the workers
+// that prefill, or among those that decode if these are more. The two kinds take turns on the cores: a job is in one phase at a
+// time, a thread that has nothing to do sleeps, and a fixed half each would leave one half idle whenever the load is not even.
 std::uint32_t worker_threads(const Topology& topology, const PoolSection& pool, std::uint32_t cores);
+// The most kernel threads that want a core at once: those of all workers that prefill, or of all that decode.
+std::uint64_t threads_at_once(const Topology& topology, std::uint32_t cores);
 // The first of the cores that are this worker's own, if the threads of all workers together are no more than the cores: then each
 // kernel thread can have one to itself. nullopt: they must share.
 std::optional<std::uint32_t> first_core(const Topology& topology, const WorkerSlot& worker, std::uint32_t cores);

@@ -134,7 +134,7 @@ void add_serve_command(CLI::App& app, Parsed& p) {
   serve->add_flag_callback("--no-enable-prefix-caching", [&s] { s.prefix_caching = false; }, "Compute every prompt in full");
   serve->add_option("--dtype", s.dtype, "auto, float32, bfloat16 or float16")->type_name("TYPE");
   serve->add_option("--numerics", s.numerics, "auto, invariant, fast or reference")->type_name("WORD");
-  serve->add_option("--threads", s.threads, "Kernel threads of each worker; default: an even share of the cores")->type_name("N");
+  serve->add_option("--threads", s.threads, "Kernel threads of each worker; default: a share of the cores")->type_name("N");
   serve->add_option("--tensor-parallel-size", s.tensor_parallel_size, "Only 1 in this version")->type_name("N");
   serve->add_option("--prefill", s.prefill, "So many workers of role prefill")->type_name("N")->check(CLI::Range(1u, 1024u));
   serve->add_option("--decode", s.decode, "So many workers of role decode")->type_name("N")->check(CLI::Range(1u, 1024u));

@@ -13,6 +13,7 @@ namespace baton {
 namespace {
 
 constexpr auto kShortSample = std::chrono::microseconds(100);
+constexpr std::size_t kFewBytes = std::size_t{1} << 20;
 
 TEST(ParseShape, TakesRowsColumnsAndType) {
   EXPECT_EQ(parse_shape("4096x1024:Q8_0").value(), (MatrixShape{4096, 1024, WeightType::kQ8_0}));
@@ -21,7 +22,7 @@ TEST(ParseShape, TakesRowsColumnsAndType) {
 }
 
 TEST(KernelsBench, TimesAShapeColdAndWarmForEveryCount) {
-  const auto rows = bench_kernels({.shapes = {{64, 64, WeightType::kQ8_0}}, .threads = 2, .rounds = 2, .sample = kShortSample}, [](std::string_view) {});
+  const auto rows = bench_kernels({.shapes = {{64, 64, WeightType::kQ8_0}}, .threads = 2, .rounds = 2, .cold_bytes = kFewBytes, .sample = kShortSample}, [](std::string_view) {});
   ASSERT_TRUE(rows);
   ASSERT_EQ(rows->size(), 8u);
   for (const KernelsBenchRow& row : *rows) {
@@ -35,7 +36,7 @@ TEST(KernelsBench, TimesAShapeColdAndWarmForEveryCount) {
 TEST(KernelsBench, FindsAModelsShapes) {
   const std::string path = std::filesystem::temp_directory_path() / ("baton_kernels_" + std::to_string(getpid()) + ".gguf");
   std::ofstream(path, std::ios::binary) << test::build_tiny_llama({});
-  const auto rows = bench_kernels({.model_path = path, .rounds = 1, .sample = kShortSample}, [](std::string_view) {});
+  const auto rows = bench_kernels({.model_path = path, .rounds = 1, .cold_bytes = kFewBytes, .sample = kShortSample}, [](std::string_view) {});
   std::filesystem::remove(path);
   ASSERT_TRUE(rows) << rows.error().message;
   std::vector<std::string> ops, shapes;
@@ -44,7 +45,7 @@ TEST(KernelsBench, FindsAModelsShapes) {
     if (row.op == "matmul" && (shapes.empty() || shapes.back() != row.shape)) shapes.push_back(row.shape);
     EXPECT_GT(row.of_limit.median, 0) << row.op;
   }
-  EXPECT_EQ(ops, (std::vector<std::string>{"matmul", "quantize_row", "rms_norm", "silu_multiply", "attention, decode", "attention, prefill"}));
+  EXPECT_EQ(ops, (std::vector<std::string>{"matmul", "quantize_block", "rms_norm", "silu_multiply", "attention, decode", "attention, prefill"}));
   EXPECT_EQ(shapes, (std::vector<std::string>{"96x64 Q4_1", "64x64 Q4_1", "32x64 Q4_1", "64x96 Q4_1"}));
 }
 

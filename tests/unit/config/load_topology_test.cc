@@ -50,7 +50,8 @@ TEST(LoadTopology, SharesTheCoresAmongWorkersThatNameNoThreads) {
   const LoadResult loaded = parse_topology(kSmall, "x.yaml", options_with({"pools.prefill.threads=3"}));
   ASSERT_TRUE(loaded);
   EXPECT_EQ(worker_threads(loaded->topology, loaded->topology.pools[0], 8), 3u);
-  EXPECT_EQ(worker_threads(loaded->topology, loaded->topology.pools[1], 8), 4u);
+  EXPECT_EQ(worker_threads(loaded->topology, loaded->topology.pools[1], 8), 8u) << "it takes turns with the prefill worker";
+  EXPECT_EQ(threads_at_once(loaded->topology, 8), 8u);
   EXPECT_EQ(worker_threads(loaded->topology, loaded->topology.pools[1], 1), 1u);
 }
 
