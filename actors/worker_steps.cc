@@ -154,7 +154,7 @@ void Worker::step_done(const StepResult& result, Outbox& out) {
 
 void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::uint32_t computed, Outbox& out) {
   if (!result.error.empty()) {
-    fail_job(sequence, ErrorCode::kInternal, result.error, out);
+    fail_job(sequence, result.code, result.error, out);
     return;
   }
   const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
