@@ -128,6 +128,7 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
   request.summary.kv_bytes_known = true;
   request.submitted = out.now();
   const RequestId id = next_request_++;
+  const StopFilter stops(submit.stop, submit.include_stop);
   AdmitJob admit;
   admit.prompt = std::move(prompt);
   admit.sampling = submit.sampling;
@@ -139,7 +140,7 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
     while (admit.job.value == 0 || streams_.contains(admit.job)) admit.job.value = out.random().next();
     admit.sampling.choice = choice;
     if (choice > 0) admit.sampling.prompt_logprobs.reset();  // the prompt is the same for all
-    Stream& stream = streams_.emplace(admit.job, Stream(id, choice, request, tokenizer_)).first->second;
+    Stream& stream = streams_.emplace(admit.job, Stream(id, choice, stops, tokenizer_)).first->second;
     if (admit.sampling.prompt_logprobs) stream.prompt_due = request.prompt_tokens - 1;
     request.jobs.push_back(admit.job);
     request.open.insert(choice);

@@ -90,8 +90,8 @@ class Edge {
     Time first_token{};
   };
   struct Stream {
-    Stream(RequestId of, std::uint32_t number, const Request& submitted, const Tokenizer& tokenizer)
-        : request(of), choice(number), text(tokenizer), stops(submitted.stop, submitted.include_stop) {}
+    Stream(RequestId of, std::uint32_t number, const StopFilter& fresh, const Tokenizer& tokenizer)
+        : request(of), choice(number), text(tokenizer), stops(fresh) {}
 
     RequestId request;
     std::uint32_t choice;

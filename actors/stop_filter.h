@@ -4,10 +4,12 @@
 // first; of several that end at the same place, with the longest. Pieces may be cut anywhere between characters.
 //
 // One per stream, on its edge's loop. Cost: O(stop strings) per byte, whatever the strings and the text (Knuth, Morris, Pratt).
+// Copies share the strings and their tables, five bytes for each of a string's, so that many answers to one prompt cost no more.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,15 +32,18 @@ class StopFilter {
 
  private:
   struct Stop {
+    explicit Stop(const std::string& string);
+    // Of the longest prefix that the text ends with: before `next`, and with it.
+    std::uint32_t advance(std::uint32_t length, char next) const;
+
     std::string text;
     std::vector<std::uint32_t> falls_back;  // of each length: the longest shorter prefix that is also its suffix
-    std::uint32_t length = 0;               // of the longest prefix that the text so far ends with
   };
-  void advance(Stop& stop, char next) const;
   // What the text ends with at this byte; the longest.
   std::optional<std::size_t> complete() const;
 
-  std::vector<Stop> stops_;
+  std::shared_ptr<const std::vector<Stop>> stops_;
+  std::vector<std::uint32_t> lengths_;  // of each stop string: of the longest prefix that the text so far ends with
   bool include_;
   std::string held_;  // the end of the text so far that is a prefix of a stop string, the longest such
   std::optional<std::size_t> matched_;

@@ -88,23 +88,32 @@ void Worker::maybe_step(Outbox& out) {
 }
 
 // Shares are granted first and find their blocks then, oldest sequence first: what an older one takes from a younger one the
-// younger one has not planned with yet.
+// younger one has not planned with yet. Where none that was granted something finds a block, those behind them may run.
 BatchPlan Worker::plan_step(Outbox& out) {
   std::vector<Sequence*> runnable;
-  std::vector<BatchCandidate> candidates;
   for (auto& [id, sequence] : sequences_) {
     if (sequence.phase != SequencePhase::kRunning) continue;
     extend_prefix(sequence, out);
     runnable.push_back(&sequence);
-    candidates.push_back({sequence.length() - sequence.computed, !sequence.generated.empty() && sequence.computed + 1 == sequence.length()});
   }
   BatchPlan plan;
-  if (runnable.empty()) return plan;
-  const std::vector<std::uint32_t> granted = plan_batch(candidates, options_.limits);
-  for (std::size_t i = 0; i < runnable.size(); ++i) {
-    if (granted[i] == 0 || runnable[i]->phase != SequencePhase::kRunning) continue;
-    const std::uint32_t tokens = grow(*runnable[i], granted[i], out);
-    if (tokens > 0) plan.sequences.push_back(plan_share(*runnable[i], tokens));
+  while (plan.sequences.empty() && !runnable.empty()) {
+    std::vector<BatchCandidate> candidates;
+    for (const Sequence* sequence : runnable)
+      candidates.push_back({sequence->length() - sequence->computed, !sequence->generated.empty() && sequence->computed + 1 == sequence->length()});
+    const std::vector<std::uint32_t> granted = plan_batch(candidates, options_.limits);
+    std::vector<Sequence*> behind;
+    for (std::size_t i = 0; i < runnable.size(); ++i) {
+      if (runnable[i]->phase != SequencePhase::kRunning) continue;
+      if (granted[i] == 0) {
+        behind.push_back(runnable[i]);
+        continue;
+      }
+      const std::uint32_t tokens = grow(*runnable[i], granted[i], out);
+      if (tokens > 0) plan.sequences.push_back(plan_share(*runnable[i], tokens));
+    }
+    CHECK(behind.size() < runnable.size(), "a batch of nothing");
+    runnable = std::move(behind);
   }
   return plan;
 }
@@ -145,7 +154,7 @@ void Worker::step_done(const StepResult& result, Outbox& out) {
 
 void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::uint32_t computed, Outbox& out) {
   if (!result.error.empty()) {
-    fail_job(sequence, ErrorCode::kInternal, result.error, out);
+    fail_job(sequence, result.code, result.error, out);
     return;
   }
   const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());

@@ -134,6 +134,7 @@ void CpuEngine::sample(const BatchPlan& plan, const cpu::Rows& logits, StepResul
       auto drawn = samplers_[thread].sample(values, sequence.sampling, {position, sequence.generated, sequence.history, info_.stop_tokens});
       if (!drawn) {
         out.error = drawn.error().message + ", at position " + std::to_string(position - 1);
+        out.code = drawn.error().code;
         continue;
       }
       out.sampled = true;

@@ -80,6 +80,12 @@ bool sealed(int file) {
   return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
 }
 
+// Whether it is a memory file to begin with, and one whose maker allows seals.
+bool sealable(int file) {
+  const int seals = ::fcntl(file, F_GET_SEALS);
+  return seals >= 0 && (seals & F_SEAL_SEAL) == 0;
+}
+
 }  // namespace
 
 WeightArena::~WeightArena() {
@@ -129,12 +135,13 @@ bool WeightArena::obtain_shared(std::uint64_t key, std::size_t bytes, const std:
 // The seal is what says that the content is whole.
 bool WeightArena::fill_shared(int file, std::uint64_t key, std::size_t bytes, const std::function<void(std::span<std::byte>)>& fill) {
   const std::size_t total = whole_huge_pages(bytes + sizeof(Trailer));
-  if (::ftruncate(file, static_cast<off_t>(total)) != 0) return false;
+  if (!sealable(file) || ::ftruncate(file, static_cast<off_t>(total)) != 0) return false;
   std::byte* begin = map_aligned(file, total, PROT_READ | PROT_WRITE);
   if (begin == nullptr) return false;
   // Takes the memory now: where there is too little, this fails instead of a later write to the mapping killing the process.
   if (::madvise(begin, total, MADV_POPULATE_WRITE) != 0) {
     ::munmap(begin, total);
+    [[maybe_unused]] const int given_back = ::ftruncate(file, 0);  // what it did take: the private copy needs it
     return false;
   }
   // Files in memory get huge pages by themselves only where the administrator says so; asked for like this, always. In small

@@ -9,6 +9,7 @@
 
 #include "kernels/block_id.h"
 #include "protocol/sampling_params.h"
+#include "runtime/base/result.h"
 
 namespace baton {
 
@@ -53,6 +54,7 @@ struct SequenceResult {
   std::vector<ScoredToken> prompt = {}; // of the plan's `scored`
   std::vector<std::uint64_t> digests = {};  // of [digest_begin, digest_end)
   std::string error = {};               // not empty: this sequence failed (NaN logits); the others are unharmed
+  ErrorCode code = ErrorCode::kInternal;  // of the error
 };
 
 struct StepResult {

@@ -6,6 +6,7 @@
 // Memory: weights stream once per call and are asked for ahead; activations, [block][token], stay in the first-level cache.
 #include <immintrin.h>
 
+#include "kernels/cpu/matmul_dispatch.h"
 #include "kernels/cpu/op_functions.h"
 
 namespace baton::cpu::avx512 {
@@ -117,23 +118,15 @@ void matmul_typed(const MatmulPanels& a) {
   }
 }
 
-template <int kTerms>
-void matmul_terms(const MatmulPanels& a) {
-  switch (a.weights.type) {
-    case WeightType::kQ8_0: matmul_typed<WeightType::kQ8_0, kTerms>(a); return;
-    case WeightType::kQ4_0: matmul_typed<WeightType::kQ4_0, kTerms>(a); return;
-    case WeightType::kQ4_1: matmul_typed<WeightType::kQ4_1, kTerms>(a); return;
-    default: return;
+struct Kernel {
+  template <WeightType kType, int kTerms>
+  static void run(const MatmulPanels& a) {
+    matmul_typed<kType, kTerms>(a);
   }
-}
+};
 
 }  // namespace
 
-void matmul_panels(const MatmulPanels& a) {
-  if (a.terms == 2)
-    matmul_terms<2>(a);
-  else
-    matmul_terms<1>(a);
-}
+void matmul_panels(const MatmulPanels& a) { run_for_type<Kernel>(a); }
 
 }  // namespace baton::cpu::avx512

@@ -12,15 +12,10 @@
 #include "models/registry.h"
 #include "tests/support/engine_pool.h"
 #include "tests/support/golden_data.h"
+#include "tests/support/slow_build.h"
 
 namespace baton {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSlowBuild = true;
-#else
-constexpr bool kSlowBuild = false;
-#endif
 
 struct Mode {
   const char* name;
@@ -35,7 +30,7 @@ constexpr Mode kInvariantMode{"invariant", Numerics::kInvariant, DType::kF16, 2e
 class EngineGolden : public testing::TestWithParam<Mode> {
  protected:
   void SetUp() override {
-    if (kSlowBuild) GTEST_SKIP() << "runs in the release preset";
+    if (test::kSlowBuild) GTEST_SKIP() << "runs in the release preset";
     path_ = test::golden_model_path();
     if (!path_) GTEST_SKIP() << test::golden_model_missing();
   }

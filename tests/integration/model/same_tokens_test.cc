@@ -13,17 +13,12 @@
 #include "tests/support/golden_data.h"
 #include "tests/support/load_client.h"
 #include "tests/support/random_weights.h"
+#include "tests/support/slow_build.h"
 #include "tests/support/tiny_llama.h"
 #include "tests/support/tiny_tokenizer.h"
 
 namespace baton::test {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSlowBuild = true;
-#else
-constexpr bool kSlowBuild = false;
-#endif
 
 constexpr std::uint32_t kBlockTokens = 16;
 constexpr Duration kJobLimit = std::chrono::minutes(3);

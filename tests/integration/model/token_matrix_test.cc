@@ -16,15 +16,10 @@
 #include "tests/support/cluster_process.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/load_client.h"
+#include "tests/support/slow_build.h"
 
 namespace baton::test {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSlowBuild = true;
-#else
-constexpr bool kSlowBuild = false;
-#endif
 
 constexpr Duration kJobLimit = std::chrono::minutes(9);
 constexpr std::uint32_t kAnswerTokens = 24;

@@ -11,15 +11,10 @@
 #include "tests/support/cluster_process.h"
 #include "tests/support/golden_data.h"
 #include "tests/support/json_lines.h"
+#include "tests/support/slow_build.h"
 
 namespace baton::test {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSlowBuild = true;
-#else
-constexpr bool kSlowBuild = false;
-#endif
 
 const char* const kPrompt = "The capital of France is";
 

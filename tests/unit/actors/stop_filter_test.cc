@@ -112,6 +112,17 @@ TEST(StopFilter, OneThatBeginsUnarmedMayEndArmed) {
   EXPECT_EQ(filter.matched(), 0u);
 }
 
+TEST(StopFilter, CopiesReadTextsOfTheirOwn) {
+  const StopFilter fresh({"aab", "ba"}, false);
+  StopFilter first = fresh, second = fresh;
+  EXPECT_EQ(first.push("xaa", true), "x");
+  EXPECT_EQ(second.push("b", true), "");
+  EXPECT_EQ(first.push("b", true), "");
+  EXPECT_EQ(first.matched(), 0u);
+  EXPECT_EQ(second.push("c", true), "bc");
+  EXPECT_FALSE(second.matched());
+}
+
 // A tokenizer that knows a few words with and without a space in front.
 struct WordTokenizer final : Tokenizer {
   std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options) const override {

@@ -319,5 +319,20 @@ TEST_F(WorkerBlocksTest, AHandOverMayTakeLongAsLongAsItGoesOn) {
   EXPECT_EQ(plane.closed.size(), 1u) << "nothing has come for more than ten seconds";
 }
 
+TEST_F(WorkerBlocksTest, OneThatFindsNoBlockDoesNotUseUpTheStep) {
+  start(5, {8, 1, 0}, false);
+  const auto older = text(40, 1);
+  const auto younger = text(16, 2);
+  decode(1, older, 2);
+  prefill(2, younger, 30);
+  run();
+  ASSERT_EQ(stream(2).size(), 17u) << "its third block is the older one's";
+  worker->on_data_plane(TransferClosed{plane.opened.front().transfer, "lost"}, out);
+  run();
+  EXPECT_EQ(stream(1), answer(older, 2));
+  EXPECT_EQ(stream(2), answer(younger, 30));
+  expect_all_back();
+}
+
 }  // namespace
 }  // namespace baton::test

@@ -283,6 +283,14 @@ TEST_F(WorkerSamplingTest, ScoresOfAPromptGoToTheEdgeAloneInMessagesOfBoundedSiz
   for (const TokenBatch& batch : out.messages_to<TokenBatch>(coordinator)) EXPECT_TRUE(batch.prompt.empty());
 }
 
+TEST_F(WorkerSamplingTest, ADrawThatCannotBeSaysWhoIsToBlame) {
+  start({.max_tokens = 5});
+  step({.digests = {}, .error = "every token is forbidden", .code = ErrorCode::kInvalidArgument});
+  ASSERT_EQ(out.messages_to<JobFailed>(coordinator).size(), 1u);
+  EXPECT_EQ(out.messages_to<JobFailed>(coordinator)[0].code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(out.messages_to<JobFailed>(coordinator)[0].message, "every token is forbidden");
+}
+
 TEST_F(WorkerSamplingTest, IdsOutsideTheVocabularyFailTheJob) {
   SamplingParams sampling;
   sampling.lists = std::make_shared<SamplingLists>(SamplingLists{{{1 << 20, 1.0F}}, {}, {}});

@@ -145,6 +145,7 @@ TEST_F(EngineSampling, ParametersThatForbidEverythingFailTheirSequenceAlone) {
   const StepResult result = engine->step({.step = 0, .sequences = {forbidden, plan}});
   EXPECT_FALSE(result.sequences[0].sampled);
   EXPECT_NE(result.sequences[0].error.find("forbid every token"), std::string::npos);
+  EXPECT_EQ(result.sequences[0].code, ErrorCode::kInvalidArgument) << "the parameters are to blame";
   EXPECT_TRUE(result.sequences[1].sampled);
 }
 

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 
 namespace baton {
 namespace {
@@ -83,7 +85,22 @@ TEST(WeightArena, AFileThatCannotBeUsedIsLeftAlone) {
   WeightArena arena(unsealable);
   EXPECT_TRUE(all_ones(*arena.obtain(1, kBytes, ones)));
   EXPECT_FALSE(arena.shared());
+  struct stat status {};
+  ASSERT_EQ(fstat(unsealable, &status), 0);
+  EXPECT_EQ(status.st_size, 0) << "filled for nobody";
   close(unsealable);
+}
+
+TEST(WeightArena, AFileOnADiskIsNotWrittenOver) {
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  ASSERT_EQ(write(fileno(file), "notes", 5), 5);
+  WeightArena arena(fileno(file));
+  EXPECT_TRUE(all_ones(*arena.obtain(1, kBytes, ones)));
+  EXPECT_FALSE(arena.shared());
+  char content[16];
+  EXPECT_EQ(pread(fileno(file), content, sizeof content, 0), 5);
+  std::fclose(file);
 }
 
 }  // namespace
