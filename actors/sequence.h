@@ -46,6 +46,7 @@ struct IncomingKv {
   TransferId transfer;
   bool open = false;                                // the data plane may still write the blocks
   bool begun = false;                               // a sign of the hand-over has come: the next must come in time
+  bool asked = false;                               // it has not come in time, and the peer has been asked
   bool complete = false;                            // closed with everything landed
   std::uint32_t first_block = 0;                    // logical: those before it were found in the prefix cache
   std::map<std::uint32_t, std::uint64_t> landed;    // logical block -> digest of what landed

@@ -48,9 +48,10 @@ void Worker::send_grant(const Sequence& sequence, Outbox& out) {
 }
 
 // The time limit starts with the first sign of the hand-over, not with the grant, and anew with each: it must measure neither the
-// prefill queue nor how long a prompt takes to compute.
+// prefill queue nor how long a prompt takes to compute. Before it closes a transfer it asks once, with the grant.
 void Worker::watch_incoming(Sequence& sequence, Outbox& out) {
   sequence.incoming.begun = true;
+  sequence.incoming.asked = false;
   overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
   arm(out);
 }
@@ -185,10 +186,17 @@ void Worker::on(const Grant& grant, Outbox& out) {
     if (early_grants_.size() < kEarlyGrantsMax) early_grants_[{grant.job, grant.epoch}] = {grant, out.sender()};
     return;
   }
-  const bool fits = sequence->kind == SequenceKind::kPrefillHalf && sequence->peer == out.sender() && !sequence->outgoing.grant &&
+  OutgoingKv& outgoing = sequence->outgoing;
+  const bool again = outgoing.grant && outgoing.grant->transfer == grant.transfer && sequence->peer == out.sender();
+  if (again && !outgoing.last_sent && !outgoing.declined) {
+    // Cached blocks are pushed long before the prompt's turn: whoever has them and asks is told that the rest will come.
+    out.send(out.sender(), KvHandoff{grant.transfer, grant.job, grant.epoch, outgoing.blocks_pushed, {}});
+    return;
+  }
+  const bool fits = sequence->kind == SequenceKind::kPrefillHalf && sequence->peer == out.sender() && !outgoing.grant &&
                     grant.group == info_.geometry.group;
   if (!fits) return;
-  sequence->outgoing.grant = grant;
+  outgoing.grant = grant;
   hand_over(*sequence, out);
 }
 
@@ -288,8 +296,10 @@ void Worker::transfer_overdue(std::uint64_t id, Outbox& out) {
   if (it == sequences_.end()) return;
   Sequence& sequence = it->second;
   if (sequence.phase == SequencePhase::kAwaitingKv) {
-    if (!sequence.incoming.begun) send_grant(sequence, out);
-    else if (sequence.incoming.open) plane_.close(sequence.incoming.transfer);
+    IncomingKv& incoming = sequence.incoming;
+    const bool ask = !incoming.begun || (incoming.open && !incoming.last_received && !std::exchange(incoming.asked, true));
+    if (ask) send_grant(sequence, out);
+    else if (incoming.open) plane_.close(incoming.transfer);
     else recompute(sequence, "the hand-over was not finished in time", out);
   } else if (sequence.phase == SequencePhase::kHandingOver) {
     end(sequence, out);  // the source lease is over: the push is abandoned first, the blocks follow

@@ -313,10 +313,40 @@ TEST_F(WorkerBlocksTest, AHandOverMayTakeLongAsLongAsItGoesOn) {
     worker->tick(out);
     ASSERT_TRUE(plane.closed.empty()) << "after block " << block;
   }
-  out.advance(std::chrono::seconds(3));
-  worker->on(HeartbeatAck{}, out);
-  worker->tick(out);
-  EXPECT_EQ(plane.closed.size(), 1u) << "nothing has come for more than ten seconds";
+  const auto wait = [&](int seconds) {
+    out.advance(std::chrono::seconds(seconds));
+    out.set_sender(coordinator);
+    worker->on(HeartbeatAck{}, out);
+    worker->tick(out);
+  };
+  wait(3);
+  ASSERT_EQ(out.messages_to<Grant>(peer).size(), 2u) << "nothing has come for more than ten seconds: it asks";
+  out.set_sender(peer);
+  worker->on(KvHandoff{transfer, JobId{1}, 1, 7, {}}, out);
+  wait(11);
+  EXPECT_EQ(out.messages_to<Grant>(peer).size(), 3u);
+  EXPECT_TRUE(plane.closed.empty()) << "it was told that the rest will come";
+  wait(11);
+  EXPECT_EQ(plane.closed.size(), 1u) << "nobody has answered";
+}
+
+TEST_F(WorkerBlocksTest, APrefillHalfThatIsAskedSaysThatTheRestWillCome) {
+  start(16, {8, 16, 0});
+  const auto prompt = text(100, 1);
+  prefill(1, prompt, 5, peer);
+  out.set_sender(peer);
+  worker->on(grant_for(1, 0, 7), out);
+  EXPECT_TRUE(out.messages_to<KvHandoff>(peer).empty());
+  worker->on(grant_for(1, 0, 7), out);
+  ASSERT_EQ(out.messages_to<KvHandoff>(peer).size(), 1u);
+  EXPECT_TRUE(out.messages_to<KvHandoff>(peer).front().handles.empty());
+  EXPECT_FALSE(out.messages_to<KvHandoff>(peer).front().last);
+  run();
+  const std::size_t said = out.messages_to<KvHandoff>(peer).size();
+  EXPECT_TRUE(out.messages_to<KvHandoff>(peer).back().last);
+  out.set_sender(peer);
+  worker->on(grant_for(1, 0, 7), out);
+  EXPECT_EQ(out.messages_to<KvHandoff>(peer).size(), said) << "everything has been said";
 }
 
 TEST_F(WorkerBlocksTest, OneThatFindsNoBlockDoesNotUseUpTheStep) {
