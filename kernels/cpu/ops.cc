@@ -4,10 +4,12 @@
 #include <cpuid.h>
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "kernels/cpu/op_functions.h"
 #include "kernels/cpu/self_test.h"
+#include "runtime/base/log.h"
 
 namespace baton::cpu {
 namespace {
@@ -37,6 +39,8 @@ const Ops& choose() {
   if (name == "scalar") return kScalarOps;
   if (name == "avx2" && avx2_ops() != nullptr) return *avx2_ops();
   if (name == "avx512" && avx512_ops() != nullptr) return *avx512_ops();
+  if (!name.empty())
+    log_warn("kernels", "BATON_CPU_KERNELS names no kernels of this CPU; choosing by ourselves", {{"value", std::string(name)}, {"known", "scalar, avx2, avx512"}});
   return fastest_exact(kScalarOps, {avx2_ops(), avx512_ops()});
 }
 
