@@ -34,6 +34,7 @@ float exponential_sum(float* x, std::uint32_t n, float maximum);
 
 namespace avx512 {
 void matmul_panels(const MatmulPanels& arguments);
+void dot_rows(const DotRows& arguments);
 void attention(const Attention& arguments);
 }  // namespace avx512
 

@@ -24,7 +24,7 @@ constexpr Ops kAvx2Ops{"avx2",          avx2::dequantize_row, avx2::rms_norm,   
 
 // The ops where wider registers pay; the others are a few percent of a step.
 constexpr Ops kAvx512Ops{"avx512",          avx2::dequantize_row, avx2::rms_norm,      avx2::quantize_block,
-                         avx512::matmul_panels, avx2::dot_rows,   avx2::rope,          avx2::store_row,
+                         avx512::matmul_panels, avx512::dot_rows, avx2::rope,          avx2::store_row,
                          avx512::attention, avx2::silu_multiply,  avx2::exponential_sum};
 
 // Half-float conversion, which not every compiler's feature builtin knows: leaf 1, ECX bit 29.

@@ -248,18 +248,19 @@ TEST_P(OpsTest, QuantizedMatmulTouchesOnlyItsRowsAndEachTokenIsItsOwn) {
 }
 
 TEST_P(OpsTest, DotRows) {
+  constexpr std::uint32_t kTokens = 6;
   for (const std::uint32_t columns : {1u, 8u, 15u, 16u, 31u, 64u, 577u})
     for (const std::uint32_t count : {1u, 3u, 4u}) {
-      const std::vector<float> w = random_floats(std::size_t{4} * columns, columns), x = random_floats(std::size_t{3} * columns, 9);
-      DotRows arguments{.count = count, .columns = columns, .x = x.data(), .tokens = 3, .out_stride = 6};
+      const std::vector<float> w = random_floats(std::size_t{4} * columns, columns), x = random_floats(std::size_t{kTokens} * columns, 9);
+      DotRows arguments{.count = count, .columns = columns, .x = x.data(), .tokens = kTokens, .out_stride = 6};
       for (std::uint32_t r = 0; r < count; ++r) arguments.rows[r] = w.data() + std::size_t{r} * columns;
-      std::vector<float> a(18, -1.0F), b(18, -1.0F);
+      std::vector<float> a(std::size_t{kTokens} * 6, -1.0F), b = a;
       arguments.out = a.data();
       scalar.dot_rows(arguments);
       arguments.out = b.data();
       tested.dot_rows(arguments);
       expect_same(a, b);
-      for (std::uint32_t t = 0; t < 3; ++t)
+      for (std::uint32_t t = 0; t < kTokens; ++t)
         for (std::uint32_t r = 0; r < 6; ++r) {
           double dot = r < count ? 0 : -1;
           for (std::uint32_t k = 0; r < count && k < columns; ++k) dot += static_cast<double>(w[std::size_t{r} * columns + k]) * x[std::size_t{t} * columns + k];
@@ -267,7 +268,7 @@ TEST_P(OpsTest, DotRows) {
         }
       arguments.add = true;
       tested.dot_rows(arguments);
-      for (std::uint32_t t = 0; t < 3; ++t)
+      for (std::uint32_t t = 0; t < kTokens; ++t)
         for (std::uint32_t r = 0; r < 6; ++r) ASSERT_EQ(b[t * 6 + r], r < count ? a[t * 6 + r] + a[t * 6 + r] : -1.0F);
     }
 }
