@@ -15,21 +15,25 @@ template <int kTokens>
     x[t] = a.x + static_cast<std::size_t>(first + t) * a.columns;
     for (std::uint32_t r = 0; r < kFloatRows; ++r) sums[r][t] = _mm512_setzero_ps();
   }
-  for (std::uint32_t k = 0; k < a.columns; k += 16) {
-    const __mmask16 mask = first_lanes(a.columns - k);
+  const auto step = [&](std::uint32_t k, auto load) {
     __m512 token[kTokens];
-    for (int t = 0; t < kTokens; ++t) token[t] = _mm512_maskz_loadu_ps(mask, x[t] + k);
+    for (int t = 0; t < kTokens; ++t) token[t] = load(x[t] + k);
     for (std::uint32_t r = 0; r < kFloatRows; ++r) {
-      const __m512 row = _mm512_maskz_loadu_ps(mask, rows[r] + k);
+      const __m512 row = load(rows[r] + k);
       for (int t = 0; t < kTokens; ++t) sums[r][t] = _mm512_fmadd_ps(row, token[t], sums[r][t]);
     }
+  };
+  std::uint32_t k = 0;
+  for (; k + 16 <= a.columns; k += 16) step(k, [](const float* from) { return _mm512_loadu_ps(from); });
+  if (k < a.columns) {
+    const __mmask16 mask = first_lanes(a.columns - k);
+    step(k, [mask](const float* from) { return _mm512_maskz_loadu_ps(mask, from); });
   }
   for (int t = 0; t < kTokens; ++t) {
+    float dots[kFloatRows];  // all of them, by constant indices: with a count for an index the sums would live in memory
+    for (std::uint32_t r = 0; r < kFloatRows; ++r) dots[r] = reduce_sum(sums[r][t]);
     float* out = a.out + (first + t) * a.out_stride;
-    for (std::uint32_t r = 0; r < a.count; ++r) {
-      const float sum = reduce_sum(sums[r][t]);
-      out[r] = a.add ? out[r] + sum : sum;
-    }
+    for (std::uint32_t r = 0; r < a.count; ++r) out[r] = a.add ? out[r] + dots[r] : dots[r];
   }
 }
 
