@@ -84,6 +84,29 @@ TEST_F(Cli, WrongUsageIsTwo) {
   EXPECT_EQ(run("sumbit x").err, "baton: no command \"sumbit\" (did you mean \"submit\"?)\n");
 }
 
+TEST_F(Cli, AJobThatNoClusterTakesIsNotSent) {
+  const std::string letters(129, 'x');
+  write_text(home_.path() + "/latin1.txt", "gr\xfc\n");
+  const std::pair<std::vector<std::string>, std::string> wrong[] = {
+      {{"submit", "x", "--id", letters}, "--id has 129 characters; the limit is 128"},
+      {{"submit", "x", "--cache-salt", letters}, "--cache-salt has 129 characters; the limit is 128"},
+      {{"submit", "x", "--id", "a b"}, "--id takes printable ASCII characters without spaces; its character 2 is none"},
+      {{"submit", "abc\xff"}, "the prompt is not UTF-8 (byte 4 is 0xff)"},
+      {{"submit", "--file", home_.path() + "/latin1.txt"}, "the prompt is not UTF-8 (byte 3 is 0xfc)"},
+  };
+  for (const auto& [words, sentence] : wrong) {
+    const Output output = home_.run(words);
+    EXPECT_EQ(output.exit_status, 2) << sentence;
+    EXPECT_EQ(output.err, "baton submit: " + sentence + '\n');
+  }
+}
+
+TEST_F(Cli, OptionsWithoutEffectAreSaid) {
+  EXPECT_TRUE(run("submit x --logprobs 2 --top-k 5 --seed 7").err.starts_with(
+      "baton submit: note: --logprobs shows nothing without --json; --top-k and --seed change nothing at temperature 0, where the likeliest token is taken\n"));
+  EXPECT_EQ(run("submit x --logprobs 2 --json --temperature 1 --top-k 5 --seed 7").err.find("note"), std::string::npos);
+}
+
 TEST_F(Cli, AWrongTopologyIsThreeAndStartsNothing) {
   const std::string path = make_cluster("replicas: 3\n").file();
   for (const char* command : {"up ", "validate "}) {

@@ -104,6 +104,32 @@ TEST(JobPrinter, StreamsTextAndEndsWithASummary) {
   EXPECT_FALSE(printer.failed());
 }
 
+TEST(JobPrinter, ReportsTheSeedOfADraw) {
+  ClientSubmit job = submitted();
+  job.sampling.temperature = 1;
+  ClientAccepted accepted;
+  accepted.id = "job-1";
+  accepted.seed = 18446744073709551615u;
+  for (const bool json : {false, true}) {
+    Kept out, messages;
+    JobPrinter printer(json, job, out.stream(), messages.stream());
+    printer.on(accepted);
+    printer.on(done());
+    if (json) EXPECT_TRUE(out.text().starts_with("{\"event\":\"accepted\",\"id\":\"job-1\",\"seed\":18446744073709551615}\n"));
+    else EXPECT_NE(messages.text().find("(length), seed 18446744073709551615; prefill on"), std::string::npos);
+  }
+}
+
+// One token has no time between tokens.
+TEST(JobPrinter, OfOneTokenThereIsNoRate) {
+  Kept out, messages;
+  JobPrinter printer(false, submitted(), out.stream(), messages.stream());
+  ClientDone last = done();
+  last.completion_tokens = 1;
+  printer.on(last);
+  EXPECT_NE(messages.text().find("[TTFT 81.5 ms, 3 prompt + 1 generated token (length);"), std::string::npos);
+}
+
 TEST(JobPrinter, AddsLogprobsAndWhatStoppedTheAnswer) {
   Kept out, messages;
   ClientSubmit job = submitted();
