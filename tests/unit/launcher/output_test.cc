@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "launcher/announcer.h"
+#include "launcher/cluster.h"
 #include "launcher/job_printer.h"
 #include "launcher/json_writer.h"
 #include "launcher/table.h"
@@ -64,6 +65,22 @@ TEST(JsonWriter, AlwaysWritesUtf8AndFiniteNumbers) {
   JsonWriter json;
   json.begin_array().value("gr\xc3\xbc\xff!").value(std::nan("")).value(INFINITY).end_array();
   EXPECT_EQ(json.take(), "[\"gr\xc3\xbc\xef\xbf\xbd!\",null,null]");
+}
+
+TEST(DescribeReady, TheSmallerSideIsTheCapacity) {
+  const auto worker = [](PoolRole role, std::uint32_t blocks) {
+    WorkerStatus made;
+    made.role = static_cast<decltype(made.role)>(role);
+    made.blocks_total = blocks;
+    return made;
+  };
+  StatusReport report;
+  report.block_tokens = 16;
+  report.max_model_len = 8192;
+  report.workers = {worker(PoolRole::kPrefill, 100), worker(PoolRole::kDecode, 100), worker(PoolRole::kDecode, 100)};
+  EXPECT_EQ(describe_capacity(report), "1600 tokens of KV in all (prefill 1600, decode 3200), 1600 a job at most");
+  report.workers = {worker(PoolRole::kBoth, 1000)};
+  EXPECT_EQ(describe_capacity(report), "16000 tokens of KV in all, 8192 a job at most");
 }
 
 TEST(JobPrinter, WritesOneJsonObjectPerLine) {
