@@ -271,11 +271,44 @@ std::pair<std::string, const CLI::App*> chosen_command(const CLI::App& app) {
   return {name, at};
 }
 
-std::string hint_for_option(const CLI::App& command, const std::string& word) {
+// What other programs call it, and what there is instead.
+struct ForeignOption {
+  std::string_view command, option, hint;
+};
+constexpr std::string_view kJobsHint = "jobs are taken at --jobs tcp://HOST:PORT; the HTTP front comes with a later version";
+constexpr std::string_view kMaxModelLenHint = "--max-model-len N is what bounds prompt and answer";
+constexpr std::string_view kModelWordHint = "the model is a word of its own, as in baton serve model.gguf";
+constexpr std::string_view kClusterHint = "a cluster serves one model; --topology NAME chooses the cluster";
+constexpr std::string_view kPromptHint = "the prompt is a word of its own, as in baton submit \"Hello\"";
+constexpr ForeignOption kForeignOptions[] = {
+    {" serve", "--port", kJobsHint},
+    {" serve", "--host", kJobsHint},
+    {" serve", "--gpu-memory-utilization", "this version computes on the CPU; --kv-cache-memory SIZE is what each worker takes for KV"},
+    {" serve", "-tp", "only --tensor-parallel-size 1 in this version; --prefill and --decode start more workers"},
+    {" serve", "-c", kMaxModelLenHint},
+    {" serve", "--ctx-size", kMaxModelLenHint},
+    {" serve", "-t", "--threads N"},
+    {" serve", "-np", "--max-num-seqs N"},
+    {" serve", "--parallel", "--max-num-seqs N"},
+    {" serve", "-m", kModelWordHint},
+    {" serve", "--model", kModelWordHint},
+    {" submit", "-m", kClusterHint},
+    {" submit", "--model", kClusterHint},
+    {" submit", "-p", kPromptHint},
+    {" submit", "--prompt", kPromptHint},
+};
+
+std::string hint_for_option(const std::string& command_name, const CLI::App& command, const std::string& word) {
+  for (const ForeignOption& each : kForeignOptions)
+    if (each.command == command_name && each.option == word) return std::string(each.hint);
+  if (word == "--") return "what stands behind -- is an argument such as the prompt, so options go in front";
+  const bool submits = command_name == " submit";
+  if (submits && word.find(' ') != std::string::npos) return "a prompt that begins with a dash goes last, behind --";
   std::vector<std::string> names;
   for (const CLI::Option* each : command.get_options())
     for (const std::string& name : each->get_lnames()) names.push_back("--" + name);
-  return did_you_mean(word, names);
+  const std::string meant = did_you_mean(word, names);
+  return meant.empty() && submits ? "a prompt that begins with a dash goes last, behind --" : meant;
 }
 
 // Why the words after `baton` are wrong, and what to do; CLI11 alone names neither the command nor what was meant.
@@ -286,7 +319,7 @@ int explain_usage(const CLI::App& app, const CLI::ParseError& problem, int argc)
     const std::vector<std::string> extras = app.remaining(true);
     const std::string word = extras.empty() ? "" : extras.front();
     why = "what is \"" + printable(word) + "\"?";
-    if (word.starts_with("-")) hint = hint_for_option(*command, word.substr(0, word.find('=')));
+    if (word.starts_with("-")) hint = hint_for_option(name, *command, word.substr(0, word.find('=')));
     else if (name == " submit") hint = "a prompt of several words goes into quotes";
   }
   if (argc < 2) why = "a command is missing";

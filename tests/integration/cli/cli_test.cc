@@ -75,6 +75,11 @@ TEST_F(Cli, WrongUsageIsTwo) {
       {"model", "baton model: a command is missing after \"model\"; baton model --help shows what there is\n"},
       {"up x.yaml --detatch", "baton up: what is \"--detatch\"? (did you mean \"--detach\"?); baton up --help shows what there is\n"},
       {"submit two words", "baton submit: what is \"words\"? (a prompt of several words goes into quotes); baton submit --help shows what there is\n"},
+      {"submit --bonjour", "baton submit: what is \"--bonjour\"? (a prompt that begins with a dash goes last, behind --); baton submit --help shows what there is\n"},
+      {"submit -- --hello --json", "baton submit: what is \"--\"? (what stands behind -- is an argument such as the prompt, so options go in front); baton submit --help shows what there is\n"},
+      {"serve x --ctx-size 4096", "baton serve: what is \"--ctx-size\"? (--max-model-len N is what bounds prompt and answer); baton serve --help shows what there is\n"},
+      {"serve x -tp 2", "baton serve: what is \"-tp\"? (only --tensor-parallel-size 1 in this version; --prefill and --decode start more workers); baton serve --help shows what there is\n"},
+      {"bench kernels --shape abc", "baton bench kernels: \"abc\" is no shape: ROWSxCOLUMNS[:TYPE], as in 4096x1024:Q8_0, columns a multiple of 32\n"},
       {"submit x --top-p 2", "baton submit: --top-p: \"2\" is not a number above 0, at most 1; baton submit --help shows what there is\n"},
       {"submit x --logit-bias 5", "baton submit: --logit-bias wants ID=BIAS, as in 1234=-5.5; what is \"5\"?\n"},
       {"submit x --logit-bias 5=200", "baton submit: logit_bias of token 5 is 200; it must be between -100 and 100\n"},
@@ -194,6 +199,18 @@ TEST_F(Cli, SubmitStreamsOneObjectALine) {
   EXPECT_GT(done.at("kv_bytes_moved").number, 0);
   EXPECT_FALSE(done.at("transport").text.empty());
   for (const char* timing : {"queue_ms", "ttft_ms", "total_ms"}) EXPECT_GE(done.at("timings").at(timing).number, 0) << timing;
+}
+
+TEST_F(Cli, ALoadOfWhichNothingEndsWellIsOneSentence) {
+  ClusterProcess cluster = make_cluster();
+  ASSERT_TRUE(cluster.up());
+  const Output failed = run("bench serve --requests 1 --prompt-tokens 1000000");
+  EXPECT_EQ(failed.exit_status, 1);
+  EXPECT_EQ(failed.out, "");
+  EXPECT_NE(failed.err.find("baton bench serve: 1 job failed, none ended well: the prompt "), std::string::npos) << failed.err;
+  const Output good = run("bench serve --requests 1 --prompt-tokens 8 --max-tokens 1");
+  EXPECT_EQ(good.exit_status, 0) << good.err;
+  EXPECT_NE(good.out.find("1 prompt x 1, 1 at once, 1 token generated each: "), std::string::npos) << good.out;
 }
 
 TEST_F(Cli, SubmitShowsChoicesStopsAndLogprobs) {
