@@ -110,8 +110,8 @@ int start_cluster(const LoadedTopology& loaded, const StartOptions& options) {
   const Topology& topology = loaded.topology;
   if (options.dry_run) return print_plan(topology, options.set);
   if (const pid_t holder = lock_holder(topology.coordinator.state); holder != 0) {
-    if (options.wait) return wait_for_running(topology, options.command);
     const std::string name = name_of_holder(holder, topology.name);
+    if (options.wait && name == topology.name) return wait_for_running(topology, options.command);
     const std::string why = name == topology.name ? name + " is up already" : "the state folder is in use: the cluster " + name + " is up in it";
     std::fprintf(stderr, "baton %s: %s (launcher pid %d, state %s); `baton down %s` stops it\n", options.command.c_str(), why.c_str(),
                  static_cast<int>(holder), topology.coordinator.state.c_str(), name.c_str());

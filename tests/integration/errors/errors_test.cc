@@ -133,7 +133,7 @@ TEST_F(Errors, ASecondClusterOfTheSameNameIsRefused) {
   ASSERT_TRUE(first.up());
   const pid_t launcher = first.pid("launcher");
   expect_says(up(first), 1, {"err is up already", "launcher pid " + std::to_string(launcher), "`baton down err` stops it"});
-  expect_says(home_.run({"up", first.file(), "--detach", "--set", "name=other"}), 1, {"the cluster err is up in it", "`baton down err` stops it"});
+  expect_says(home_.run({"up", first.file(), "--detach", "--wait", "--set", "name=other"}), 1, {"the cluster err is up in it", "`baton down err` stops it"});
   expect_says(home_.run({"down", "other"}), 1, {"no cluster named other is up; up: err"});
   expect_says(home_.run({"serve", "oracle:", "--jobs", first.jobs()}), 1, {"), the cluster err; stop it with `baton down err`", "--jobs tcp://"});
   // Another file, another state folder, the same name: the commands could not tell them apart.
