@@ -15,10 +15,6 @@ constexpr std::size_t kQuestionsMax = 4096;
 constexpr std::size_t kStrangersMax = 64;
 constexpr std::size_t kStrangerItemsMax = 4096;
 
-bool printable(const std::string& id) {
-  return id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-}
-
 }  // namespace
 
 Edge::Edge(EdgeOptions options, const Tokenizer& tokenizer, ProcessControl& process)
@@ -69,8 +65,6 @@ Result<void> Edge::acceptable(const ClientSubmit& submit) const {
   if (streams_.size() + submit.n > options_.streams_max)
     return fail(ErrorCode::kResourceExhausted, std::to_string(streams_.size()) + " streams are open and " + std::to_string(submit.n) +
                                                    " more would be beyond the limit of this socket, " + std::to_string(options_.streams_max) + ": try later");
-  if (!printable(submit.id)) return fail(ErrorCode::kInvalidArgument, "an id has at most 128 printable characters and no spaces");
-  if (!printable(submit.cache_salt)) return fail(ErrorCode::kInvalidArgument, "a cache_salt has at most 128 printable characters and no spaces");
   if (by_id_.contains(submit.id)) return fail(ErrorCode::kAlreadyExists, "a job with id '" + submit.id + "' is running: choose another");
   RETURN_IF_ERROR(validate(submit));
   return validate_ids(submit.sampling, tokenizer_.vocab_size());

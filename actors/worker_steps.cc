@@ -71,7 +71,9 @@ void Worker::add(Sequence sequence, Outbox& out) {
   else if (const auto known = validate_ids(added.sampling, info_.vocab_size); !known)
     fail_job(added, known.error().code, known.error().message, out);
   else if (tokens > info_.max_model_len || info_.geometry.blocks_for(tokens) > options_.blocks_total)
-    fail_job(added, ErrorCode::kInvalidArgument, "prompt and max_tokens need more KV than worker " + options_.name + " has: lower max_tokens, or raise kv_cache.memory", out);
+    fail_job(added, ErrorCode::kInvalidArgument, "the prompt and max_tokens need " + std::to_string(tokens) + " tokens of KV, " + options_.name + " has " +
+                                                     std::to_string(std::min<std::uint64_t>(info_.max_model_len, std::uint64_t{options_.blocks_total} * info_.geometry.block_tokens)) +
+                                                     ": lower max_tokens, or raise kv_cache.memory", out);
   flush(out);
   maybe_step(out);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `baton bench kernels`: the rows of benchmarks/kernels_bench.h as a table or as JSON.
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "benchmarks/kernels_bench.h"
@@ -61,7 +63,6 @@ int run_bench_kernels(const BenchKernelsOptions& options) {
   bench.threads = options.threads;
   bench.rounds = options.rounds;
   bench.peer_folder = options.peer.empty() ? standard_peer("ggml-matmul") : options.peer;
-  if (bench.peer_folder.empty()) std::fprintf(stderr, "no peer: tools/get_llama_cpp.sh builds ggml-matmul, --peer DIR names another place\n");
   const auto numerics = parse_numerics(options.numerics);
   if (!numerics) return bad_usage(numerics.error());
   bench.numerics = *numerics;
@@ -75,7 +76,11 @@ int run_bench_kernels(const BenchKernelsOptions& options) {
     if (!model) return complain("bench kernels", model.error());
     bench.model_path = *model;
   }
-  const auto rows = bench_kernels(bench, [](std::string_view what) { std::fprintf(stderr, "%.*s\n", static_cast<int>(what.size()), what.data()); });
+  if (bench.peer_folder.empty()) std::fprintf(stderr, "no peer: tools/get_llama_cpp.sh builds ggml-matmul, --peer DIR names another place\n");
+  const bool watched = isatty(STDERR_FILENO) != 0;
+  const auto rows = bench_kernels(bench, [watched](std::string_view what) {
+    if (watched) std::fprintf(stderr, "%.*s\n", static_cast<int>(what.size()), what.data());
+  });
   if (!rows) return complain("bench kernels", rows.error());
   options.json ? print_json(*rows, bench) : print_table(*rows, bench);
   return kDone;

@@ -92,9 +92,11 @@ Summary summarise(const LoadTimes& times) {
 
 std::string milliseconds(double seconds) { return decimals(seconds * kMilli, 2); }
 
+const char* plural(std::uint64_t count) { return count == 1 ? "" : "s"; }
+
 void print_people(const Summary& sum, const LoadPlan& plan, const std::vector<ProcessShare>& processes) {
-  std::printf("%u prompts x %u, %u at once, %u tokens generated each: %s s, %zu failed\n", plan.requests, plan.repeat, plan.concurrency, plan.max_tokens,
-              decimals(sum.seconds, 2).c_str(), sum.errors);
+  std::printf("%u prompt%s x %u, %u at once, %u token%s generated each: %s s, %zu failed\n", plan.requests, plural(plan.requests), plan.repeat,
+              plan.concurrency, plan.max_tokens, plural(plan.max_tokens), decimals(sum.seconds, 2).c_str(), sum.errors);
   if (sum.errors > 0) std::printf("first failure: %s\n", sum.first_error.c_str());
   std::printf("tokens/s generated %s, with prompts %s; KV moved %s MB\n", decimals(static_cast<double>(sum.completion_tokens) / sum.seconds, 1).c_str(),
               decimals(static_cast<double>(sum.completion_tokens + sum.prompt_tokens) / sum.seconds, 1).c_str(), decimals(static_cast<double>(sum.kv_bytes) / 1e6, 1).c_str());
@@ -161,6 +163,10 @@ int run_bench_serve(const BenchServeOptions& options) {
   if (!times) return complain("bench serve", times.error());
   finish(processes, times->seconds);
   const Summary sum = summarise(*times);
+  if (!options.json && sum.errors > 0 && sum.errors == times->jobs.size()) {  // there is nothing to measure
+    std::fprintf(stderr, "baton bench serve: %zu job%s failed, none ended well: %s\n", sum.errors, plural(sum.errors), sum.first_error.c_str());
+    return interrupt_seen != 0 ? kInterrupted : kFailed;
+  }
   options.json ? print_json(sum, plan, processes) : print_people(sum, plan, processes);
   if (interrupt_seen != 0) return kInterrupted;
   return sum.errors == 0 ? kDone : kFailed;

@@ -103,7 +103,7 @@ void add_penalty_options(CLI::App* submit, SubmitOptions& s) {
   submit->add_option("--bad-word", s.bad_words, "A text that is not to be generated (repeatable)")->type_name("TEXT")->allow_extra_args(false);
   submit->add_option("--n", s.n, "Choices: that many answers, each drawn on its own")->capture_default_str()->type_name("N")->check(number_within(1, 128, "a whole number from 1 to 128"));
   submit->add_option("--logprobs", s.logprobs, "With --json: each token's log-probability, and those of the N likeliest")->type_name("N")->check(number_within(0, 20, "a whole number from 0 to 20"));
-  submit->add_option("--prompt-logprobs", s.prompt_logprobs, "The same of the prompt's tokens")->type_name("N")->check(number_within(0, 20, "a whole number from 0 to 20"));
+  submit->add_option("--prompt-logprobs", s.prompt_logprobs, "With --json: the same of the prompt's tokens")->type_name("N")->check(number_within(0, 20, "a whole number from 0 to 20"));
 }
 
 void add_stop_options(CLI::App* submit, SubmitOptions& s) {
@@ -148,26 +148,26 @@ void add_job_commands(CLI::App& app, Parsed& p) {
   CLI::App* submit = add(app, p, "submit", "Submit a job and stream its tokens",
                          "Examples:\n  baton submit \"The capital of France is\" --max-tokens 32\n"
                          "  baton submit --file prompt.txt --temperature 0.8 --top-p 0.95 --seed 7\n"
-                         "  echo Hello | baton submit - --json\n"
+                         "  printf Hello | baton submit - --json      the text is taken as it stands, a newline at its end too\n"
                          "  baton submit \"Three fruits:\" --stop 4. --stop $'\\n\\n' --repetition-penalty 1.1\n"
                          "  baton submit \"A name for a boat:\" --n 3 --temperature 1 --bad-word Boaty\n"
                          "  baton submit \"2 + 2 =\" --max-tokens 1 --logprobs 5 --json\n"
                          "Ctrl-C cancels the job. The summary goes to standard error, the text alone to standard output.",
                          [&p] { return run_submit(p.submit); });
   SubmitOptions& s = p.submit;
-  submit->add_option("prompt", s.prompt, "The prompt; - reads standard input")->type_name("PROMPT");
+  submit->add_option("prompt", s.prompt, "The prompt; - reads standard input. One that begins with a dash goes last, behind --")->type_name("PROMPT");
   submit->add_option("--file", s.file, "Read the prompt from a file")->type_name("F");
   submit->add_option("--max-tokens", s.max_tokens, "Generate at most N tokens; default: what the cluster allows")->type_name("N")->check(number_within(1, 1 << 24, "a whole number from 1 to 16777216"));
   submit->add_option("--temperature", s.temperature, "0: always the likeliest token; at most 100")->capture_default_str()->type_name("T")->check(number_within(0.0, 100.0, "a number from 0 to 100"));
   submit->add_option("--top-p", s.top_p, "Keep the smallest set whose probability reaches P; 1: off")->capture_default_str()->type_name("P")->check(number_within(1e-6, 1.0, "a number above 0, at most 1"));
   submit->add_option("--top-k", s.top_k, "Keep the K likeliest; 0: off")->capture_default_str()->type_name("K")->check(whole_number());
   submit->add_option("--min-p", s.min_p, "Keep tokens with at least P times the likeliest one's probability; 0: off")->capture_default_str()->type_name("P")->check(number_within(0.0, 1.0, "a number from 0 to 1"));
-  submit->add_option("--seed", s.seed, "Same seed, same tokens; default: drawn at admission")->type_name("S")->check(whole_number());
+  submit->add_option("--seed", s.seed, "Same seed, same tokens; default: drawn at admission and reported")->type_name("S")->check(whole_number());
   submit->add_flag("--ignore-eos", s.ignore_eos, "Go on after an end-of-sequence token");
   add_penalty_options(submit, s);
   add_stop_options(submit, s);
-  submit->add_option("--cache-salt", s.cache_salt, "Share cached KV only with jobs of this salt; default: with all that give none")->type_name("TEXT");
-  submit->add_option("--id", s.id, "Name of the job; default: made by the cluster")->type_name("ID");
+  submit->add_option("--cache-salt", s.cache_salt, "Share cached KV only with jobs of this salt, at most 128 printable characters, no spaces; default: with all that give none")->type_name("TEXT");
+  submit->add_option("--id", s.id, "Name of the job, at most 128 printable characters, no spaces; default: made by the cluster")->type_name("ID");
   submit->add_option("--topology", s.cluster, kClusterHelp)->type_name("NAME");
   submit->add_flag("--json", s.json, "One JSON object per line: accepted, token…, done or error; with --n also choice_done");
 
@@ -271,11 +271,44 @@ std::pair<std::string, const CLI::App*> chosen_command(const CLI::App& app) {
   return {name, at};
 }
 
-std::string hint_for_option(const CLI::App& command, const std::string& word) {
+// What other programs call it, and what there is instead.
+struct ForeignOption {
+  std::string_view command, option, hint;
+};
+constexpr std::string_view kJobsHint = "jobs are taken at --jobs tcp://HOST:PORT; the HTTP front comes with a later version";
+constexpr std::string_view kMaxModelLenHint = "--max-model-len N is what bounds prompt and answer";
+constexpr std::string_view kModelWordHint = "the model is a word of its own, as in baton serve model.gguf";
+constexpr std::string_view kClusterHint = "a cluster serves one model; --topology NAME chooses the cluster";
+constexpr std::string_view kPromptHint = "the prompt is a word of its own, as in baton submit \"Hello\"";
+constexpr ForeignOption kForeignOptions[] = {
+    {" serve", "--port", kJobsHint},
+    {" serve", "--host", kJobsHint},
+    {" serve", "--gpu-memory-utilization", "this version computes on the CPU; --kv-cache-memory SIZE is what each worker takes for KV"},
+    {" serve", "-tp", "only --tensor-parallel-size 1 in this version; --prefill and --decode start more workers"},
+    {" serve", "-c", kMaxModelLenHint},
+    {" serve", "--ctx-size", kMaxModelLenHint},
+    {" serve", "-t", "--threads N"},
+    {" serve", "-np", "--max-num-seqs N"},
+    {" serve", "--parallel", "--max-num-seqs N"},
+    {" serve", "-m", kModelWordHint},
+    {" serve", "--model", kModelWordHint},
+    {" submit", "-m", kClusterHint},
+    {" submit", "--model", kClusterHint},
+    {" submit", "-p", kPromptHint},
+    {" submit", "--prompt", kPromptHint},
+};
+
+std::string hint_for_option(const std::string& command_name, const CLI::App& command, const std::string& word) {
+  for (const ForeignOption& each : kForeignOptions)
+    if (each.command == command_name && each.option == word) return std::string(each.hint);
+  if (word == "--") return "what stands behind -- is an argument such as the prompt, so options go in front";
+  const bool submits = command_name == " submit";
+  if (submits && word.find(' ') != std::string::npos) return "a prompt that begins with a dash goes last, behind --";
   std::vector<std::string> names;
   for (const CLI::Option* each : command.get_options())
     for (const std::string& name : each->get_lnames()) names.push_back("--" + name);
-  return did_you_mean(word, names);
+  const std::string meant = did_you_mean(word, names);
+  return meant.empty() && submits ? "a prompt that begins with a dash goes last, behind --" : meant;
 }
 
 // Why the words after `baton` are wrong, and what to do; CLI11 alone names neither the command nor what was meant.
@@ -286,7 +319,7 @@ int explain_usage(const CLI::App& app, const CLI::ParseError& problem, int argc)
     const std::vector<std::string> extras = app.remaining(true);
     const std::string word = extras.empty() ? "" : extras.front();
     why = "what is \"" + printable(word) + "\"?";
-    if (word.starts_with("-")) hint = hint_for_option(*command, word.substr(0, word.find('=')));
+    if (word.starts_with("-")) hint = hint_for_option(name, *command, word.substr(0, word.find('=')));
     else if (name == " submit") hint = "a prompt of several words goes into quotes";
   }
   if (argc < 2) why = "a command is missing";

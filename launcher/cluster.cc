@@ -26,6 +26,9 @@ namespace {
 constexpr Duration kPollPause = std::chrono::milliseconds(50);
 constexpr Duration kAnswerLimit = std::chrono::seconds(2);
 constexpr Duration kWorkerStopLimit = std::chrono::seconds(5);
+// How other ports are chosen.
+constexpr const char* kServePorts = "--jobs tcp://HOST:PORT (workers join one port above)";
+constexpr const char* kUpPorts = "--set coordinator.jobs=tcp://HOST:PORT --set coordinator.control=tcp://HOST:PORT, or those keys of the file";
 constexpr Duration kKillLimit = std::chrono::seconds(5);
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
@@ -63,6 +66,23 @@ std::vector<std::string> workers_not_ready(const Topology& topology, const Statu
   return missing;
 }
 
+// A job's KV lies in one worker of each phase at a time, so the smaller side is what there is, and no job is larger than a worker.
+std::string describe_capacity(const StatusReport& report) {
+  std::uint64_t prefill = 0, decode = 0, a_job = report.max_model_len;
+  for (const WorkerStatus& worker : report.workers) {
+    const std::uint64_t tokens = std::uint64_t{worker.blocks_total} * report.block_tokens;
+    const auto role = static_cast<PoolRole>(worker.role);
+    if (role != PoolRole::kDecode) prefill += tokens;
+    if (role != PoolRole::kPrefill) decode += tokens;
+    a_job = std::min(a_job, tokens);
+  }
+  std::string text = std::to_string(std::min(prefill, decode)) + " tokens of KV in all";
+  if (prefill != decode || report.workers.size() > 1)
+    text += " (prefill " + std::to_string(prefill) + ", decode " + std::to_string(decode) + ')';
+  if (a_job > 0) text += ", " + std::to_string(a_job) + " a job at most";
+  return text;
+}
+
 std::string describe_ready(const Topology& topology, const StatusReport& report, Duration took) {
   std::ostringstream text;
   text << topology.name << " is up";
@@ -70,16 +90,13 @@ std::string describe_ready(const Topology& topology, const StatusReport& report,
   text << ": " << (report.model_name.empty() ? topology.model.path : report.model_name) << '\n';
   text << "  jobs      " << topology.coordinator.jobs << '\n';
   text << "  state     " << topology.coordinator.state << '\n';
-  std::uint64_t tokens = 0;
   for (const WorkerStatus& worker : report.workers) {
     const std::uint64_t capacity = std::uint64_t{worker.blocks_total} * report.block_tokens;
-    tokens += capacity;
     text << "  worker    " << worker.name << " (" << to_string(static_cast<PoolRole>(worker.role)) << ", pid " << worker.pid << "): KV for "
          << capacity << " tokens\n";
   }
-  text << "  capacity  " << tokens << " tokens of KV in all";
-  if (report.max_model_len > 0) text << ", " << report.max_model_len << " a job at most";
-  text << "\n  try       baton submit --topology " << topology.name << " \"The capital of France is\"\n";
+  text << "  capacity  " << describe_capacity(report) << '\n';
+  text << "  try       baton submit --topology " << topology.name << " \"The capital of France is\"\n";
   text << "  stop      baton down " << topology.name << '\n';
   return text.str();
 }
@@ -113,7 +130,7 @@ Result<void> ClusterRun::prepare(bool detached) {
   for (const std::string* address : {&coordinator.jobs, &coordinator.control}) {
     const auto parsed = parse_tcp_address(*address);
     if (!parsed) return tl::unexpected<Error>(parsed.error());
-    RETURN_IF_ERROR(check_port_free(*parsed));
+    RETURN_IF_ERROR(check_port_free(*parsed, running_clusters(home_folder()), command_ == "serve" ? kServePorts : kUpPorts));
   }
   std::vector<std::string> logs = {state_->log_path("launcher")};
   for (const ProcessSpec& each : plan_processes(topology_, set_)) logs.push_back(each.log_path);

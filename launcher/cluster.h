@@ -23,6 +23,9 @@ std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vec
 // "prefill-0" and so on that the report does not show as ready; empty: the cluster serves.
 std::vector<std::string> workers_not_ready(const Topology& topology, const StatusReport& report);
 
+// "4096 tokens of KV in all (prefill 4096, decode 8192), 256 a job at most".
+std::string describe_capacity(const StatusReport& report);
+
 // What `up` prints once the cluster serves.
 std::string describe_ready(const Topology& topology, const StatusReport& report, Duration took);
 

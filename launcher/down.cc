@@ -12,7 +12,7 @@
 
 namespace baton {
 
-// What is wanted is that nothing runs; that nothing ran to begin with is no failure.
+// What is wanted is that nothing runs; that nothing ran to begin with is no failure. A name that none of those up has is one.
 int run_down(const DownOptions& options) {
   const auto entry = find_cluster(options.cluster, "baton down ");
   if (!entry || entry->launcher == 0) {

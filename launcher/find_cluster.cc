@@ -38,8 +38,10 @@ Result<ClusterEntry> find_cluster(const std::string& name_or_file, const std::st
     if (each.name == name_or_file) return each;
     names += (names.empty() ? "" : ", ") + each.name;
   }
+  if (!name_or_file.empty() && !running.empty())
+    return fail(ErrorCode::kInvalidArgument, "no cluster named " + name_or_file + " is up; up: " + names);
   if (!name_or_file.empty())
-    return fail(ErrorCode::kNotFound, "no cluster named " + name_or_file + " is up" + (names.empty() ? "" : "; up: " + names));
+    return fail(ErrorCode::kNotFound, "no cluster named " + name_or_file + " is up");
   if (running.empty()) return fail(ErrorCode::kNotFound, "no cluster is up; start one with `baton up examples/laptop.yaml`");
   if (running.size() > 1) return fail(ErrorCode::kInvalidArgument, "several clusters are up: " + names + "; name one, as in " + how_to_name + running.front().name);
   return running.front();

@@ -11,8 +11,8 @@
 
 namespace baton {
 
-// A word with a "/" or ending in .yaml or .yml is a file, anything else a name. kNotFound says what is up instead; then
-// `launcher` is 0 in what a file names, so that a cluster started by hand can be reached, too.
+// A word with a "/" or ending in .yaml or .yml is a file, anything else a name. kNotFound: nothing is up; kInvalidArgument:
+// others are, and it says which. `launcher` is 0 in what a file names, so that a cluster started by hand can be reached, too.
 // `how_to_name` is what a user types before a cluster's name, for the error when there are several.
 Result<ClusterEntry> find_cluster(const std::string& name_or_file, const std::string& how_to_name = "--topology ");
 

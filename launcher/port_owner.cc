@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -40,8 +41,8 @@ std::string first_line(const std::filesystem::path& path) {
   return line;
 }
 
-// "pid 123 (python3)", or "" if no process that we may look into has one of the sockets.
-std::string owner_of(const std::set<std::string>& inodes) {
+// 0 if no process that we may look into has one of the sockets.
+pid_t owner_of(const std::set<std::string>& inodes) {
   std::error_code problem;
   for (const auto& process : std::filesystem::directory_iterator("/proc", problem)) {
     const std::string pid = process.path().filename().string();
@@ -50,15 +51,34 @@ std::string owner_of(const std::set<std::string>& inodes) {
     for (std::filesystem::directory_iterator file(process.path() / "fd", hidden), end; !hidden && file != end; file.increment(hidden)) {
       std::error_code gone;
       const std::string target = std::filesystem::read_symlink(file->path(), gone).string();
-      if (!gone && inodes.contains(target)) return "pid " + pid + " (" + first_line(process.path() / "comm") + ')';
+      if (!gone && inodes.contains(target)) return std::stoi(pid);
     }
   }
-  return {};
+  return 0;
+}
+
+pid_t parent_of(pid_t pid) {
+  const std::string stat = first_line("/proc/" + std::to_string(pid) + "/stat");  // "123 (any ) text) S 122 …"
+  std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
+  std::string state;
+  pid_t parent = 0;
+  fields >> state >> parent;
+  return parent;
+}
+
+// "pid 123 (python3); stop that", and the like.
+std::string describe_owner(pid_t owner, const std::vector<ClusterEntry>& ours) {
+  if (owner == 0) return "a process of another user; stop that";
+  const std::string who = "pid " + std::to_string(owner) + " (" + first_line("/proc/" + std::to_string(owner) + "/comm") + ')';
+  const pid_t parent = parent_of(owner);
+  for (const ClusterEntry& each : ours)
+    if (each.launcher == parent) return who + ", the cluster " + each.name + "; stop it with `baton down " + each.name + '`';
+  return who + "; stop that";
 }
 
 }  // namespace
 
-Result<void> check_port_free(const SocketAddress& address) {
+Result<void> check_port_free(const SocketAddress& address, const std::vector<ClusterEntry>& ours, const std::string& other_ports) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
@@ -80,8 +100,7 @@ Result<void> check_port_free(const SocketAddress& address) {
   std::set<std::string> inodes;
   add_listeners("/proc/net/tcp", address.port, inodes);
   add_listeners("/proc/net/tcp6", address.port, inodes);
-  const std::string owner = owner_of(inodes);
-  return fail(ErrorCode::kAlreadyExists, name + " is taken" + (owner.empty() ? " by a process of another user" : " by " + owner) + "; stop that, or choose other ports (coordinator.jobs and coordinator.control)");
+  return fail(ErrorCode::kAlreadyExists, name + " is taken by " + describe_owner(owner_of(inodes), ours) + ", or choose other ports: " + other_ports);
 }
 
 }  // namespace baton

@@ -8,6 +8,7 @@
 
 #include "config/address.h"
 #include "config/suggest.h"
+#include "launcher/check_model.h"
 #include "launcher/commands.h"
 #include "launcher/environment.h"
 #include "launcher/exit_code.h"
@@ -52,15 +53,34 @@ std::string name_from(const std::string& model) {
   return name.empty() ? "model" : name;
 }
 
-// An absolute path, or "oracle:…" as it is. A known name is fetched if it is not in the cache yet.
-Result<std::string> find_model(const std::string& model) {
+struct FoundModel {
+  std::string path;      // absolute, or "oracle:…" as it is
+  bool present = true;   // false: a dry run found that it would be fetched
+};
+
+Result<FoundModel> fetch_unless_dry(const std::string& name, bool dry_run) {
+  const auto tell = [](std::string_view what) { std::fprintf(stderr, "%.*s\n", static_cast<int>(what.size()), what.data()); };
+  if (dry_run) {
+    auto place = place_of_model(name);
+    if (!place) return tl::unexpected<Error>(place.error());
+    if (!place->present) tell("would fetch " + name + " (" + std::to_string(place->bytes / 1000000) + " MB) into " + place->path);
+    return FoundModel{std::move(place->path), place->present};
+  }
+  auto path = fetch_model(name, "", tell);
+  if (!path) return tl::unexpected<Error>(path.error());
+  return FoundModel{std::move(*path)};
+}
+
+// A known name is fetched if it is not in the cache yet, though not by a dry run.
+Result<FoundModel> find_model(const std::string& model, bool dry_run) {
   std::error_code ignored;
-  if (model.starts_with("oracle:")) return model;
-  if (std::filesystem::exists(model, ignored)) return std::filesystem::absolute(model, ignored).lexically_normal().string();
+  if (model.ends_with(".yaml") || model.ends_with(".yml"))
+    return fail(ErrorCode::kNotFound, model + " is a topology file; `baton up " + model + "` starts what it describes");
+  if (model.starts_with("oracle:")) return FoundModel{model};
+  if (std::filesystem::exists(model, ignored)) return FoundModel{std::filesystem::absolute(model, ignored).lexically_normal().string()};
   std::vector<std::string> names;
   for (const ModelPackage& each : known_models()) names.emplace_back(each.name);
-  if (std::find(names.begin(), names.end(), model) != names.end())
-    return fetch_model(model, "", [](std::string_view what) { std::fprintf(stderr, "%.*s\n", static_cast<int>(what.size()), what.data()); });
+  if (std::find(names.begin(), names.end(), model) != names.end()) return fetch_unless_dry(model, dry_run);
   std::string known;
   for (const std::string& each : names) known += (known.empty() ? "" : ", ") + each;
   const std::string hint = did_you_mean(model, names);
@@ -134,7 +154,7 @@ void explain(const std::vector<Diagnostic>& diagnostics, const std::vector<FlagK
 }  // namespace
 
 int run_serve(const ServeOptions& options) {
-  const auto model = find_model(options.model);
+  const auto model = find_model(options.model, options.dry_run);
   if (!model) {
     complain("serve", model.error());
     return model.error().code == ErrorCode::kNotFound ? kBadConfiguration : kFailed;
@@ -144,7 +164,10 @@ int run_serve(const ServeOptions& options) {
   for (const FlagKey& key : keys) set.push_back(key.set);
   set.insert(set.end(), options.set.begin(), options.set.end());
 
-  LoadResult loaded = parse_topology(base_text(options, *model), "serve", start_options(set));
+  LoadOptions load = start_options(set);
+  load.check_files = model->present;
+  LoadResult loaded = parse_topology(base_text(options, model->path), "serve", load);
+  if (loaded && model->present && !check_model("serve", loaded->topology)) return kBadConfiguration;
   explain(loaded ? loaded->notes : loaded.error(), keys);
   if (!loaded) {
     const std::size_t count = loaded.error().size();

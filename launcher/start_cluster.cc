@@ -34,6 +34,13 @@ int print_plan(const Topology& topology, const std::vector<std::string>& set) {
   return kDone;
 }
 
+// The cluster whose launcher that is; another than `wanted` if two topologies name one state folder.
+std::string name_of_holder(pid_t holder, const std::string& wanted) {
+  for (const ClusterEntry& each : running_clusters(home_folder()))
+    if (each.launcher == holder) return each.name;
+  return wanted;
+}
+
 // `up --wait` on a cluster that is up already.
 int wait_for_running(const Topology& topology, const std::string& command) {
   const Time deadline = launcher_now() + topology.lifecycle.start_timeout;
@@ -103,9 +110,11 @@ int start_cluster(const LoadedTopology& loaded, const StartOptions& options) {
   const Topology& topology = loaded.topology;
   if (options.dry_run) return print_plan(topology, options.set);
   if (const pid_t holder = lock_holder(topology.coordinator.state); holder != 0) {
-    if (options.wait) return wait_for_running(topology, options.command);
-    std::fprintf(stderr, "baton %s: %s is up already (launcher pid %d, state %s); `baton down %s` stops it\n", options.command.c_str(), topology.name.c_str(),
-                 static_cast<int>(holder), topology.coordinator.state.c_str(), topology.name.c_str());
+    const std::string name = name_of_holder(holder, topology.name);
+    if (options.wait && name == topology.name) return wait_for_running(topology, options.command);
+    const std::string why = name == topology.name ? name + " is up already" : "the state folder is in use: the cluster " + name + " is up in it";
+    std::fprintf(stderr, "baton %s: %s (launcher pid %d, state %s); `baton down %s` stops it\n", options.command.c_str(), why.c_str(),
+                 static_cast<int>(holder), topology.coordinator.state.c_str(), name.c_str());
     return kFailed;
   }
   if (options.detach) return run_detached(loaded, options);

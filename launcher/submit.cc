@@ -96,11 +96,46 @@ Result<SamplingParams> sampling_of(const SubmitOptions& options) {
   return sampling;
 }
 
+// A tokenizer knows only text: other bytes would be lost on the way to the model.
+Result<void> check_text(const std::string& prompt) {
+  const std::size_t bad = find_invalid_utf8(prompt);
+  if (bad == std::string::npos) return {};
+  char words[80];
+  std::snprintf(words, sizeof words, "the prompt is not UTF-8 (byte %zu is 0x%02x)", bad + 1, static_cast<unsigned>(static_cast<unsigned char>(prompt[bad])));
+  return fail(ErrorCode::kInvalidArgument, words);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) text += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];
+  return text;
+}
+
+// What was asked for and has no effect as the rest stands: allowed, but said.
+void note_idle_options(const SubmitOptions& options) {
+  std::vector<std::string> idle;
+  if (!options.json && options.logprobs) idle.emplace_back("--logprobs");
+  if (!options.json && options.prompt_logprobs) idle.emplace_back("--prompt-logprobs");
+  std::string note = idle.empty() ? "" : joined(idle) + (idle.size() == 1 ? " shows" : " show") + " nothing without --json";
+  idle.clear();
+  if (options.temperature == 0) {
+    if (options.top_k != 0) idle.emplace_back("--top-k");
+    if (options.top_p != 1) idle.emplace_back("--top-p");
+    if (options.min_p != 0) idle.emplace_back("--min-p");
+    if (options.seed) idle.emplace_back("--seed");
+  }
+  if (!idle.empty()) note += (note.empty() ? "" : "; ") + joined(idle) + (idle.size() == 1 ? " changes" : " change") + " nothing at temperature 0, where the likeliest token is taken";
+  if (!note.empty()) std::fprintf(stderr, "baton submit: note: %s\n", note.c_str());
+}
+
 // Checked here with the edge's own rules, so that a wrong value costs no connection and is wrong usage.
 Result<ClientSubmit> make_job(const SubmitOptions& options) {
   auto prompt = read_prompt(options);
   if (!prompt) return tl::unexpected<Error>(prompt.error());
   if (prompt->empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
+  RETURN_IF_ERROR(check_text(*prompt));
+  RETURN_IF_ERROR(validate_label("--id", options.id));
+  RETURN_IF_ERROR(validate_label("--cache-salt", options.cache_salt));
   auto sampling = sampling_of(options);
   if (!sampling) return tl::unexpected<Error>(sampling.error());
   ClientSubmit job;
@@ -127,6 +162,7 @@ int run_submit(const SubmitOptions& options) {
     complain("submit", job.error());
     return job.error().code == ErrorCode::kInvalidArgument ? kBadUsage : kFailed;
   }
+  note_idle_options(options);
   auto cluster = connect_cluster(options.cluster);
   if (!cluster) return complain("submit", cluster.error());
 

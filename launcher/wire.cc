@@ -23,8 +23,8 @@
 #include "engine/engine_thread.h"
 #include "engine/oracle_engine.h"
 #include "kvstore/digest.h"
+#include "launcher/check_model.h"
 #include "launcher/shared_memory.h"
-#include "models/gguf.h"
 #include "models/model_path.h"
 #include "models/oracle_tokenizer.h"
 #include "models/tokenizer_factory.h"
@@ -134,18 +134,12 @@ Result<EdgeModel> load_edge_model(const Topology& topology) {
     const OracleOptions options = oracle_options(topology);
     return EdgeModel{make_oracle_tokenizer(options.vocab_size), options.max_model_len};
   }
-  const auto path = resolve_model_path(topology.model.path);
-  if (!path) return tl::unexpected(path.error());
-  const auto file = GgufFile::open(*path);
+  const auto file = open_model(topology);
   if (!file) return tl::unexpected(file.error());
   auto tokenizer = make_tokenizer(**file);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  const std::uint64_t context = (*file)->get_uint((*file)->get_string("general.architecture").value_or("") + ".context_length").value_or(0);
   const std::uint64_t wanted = topology.model.max_model_len;
-  if (wanted != 0 && context != 0 && wanted > context)
-    return fail(ErrorCode::kInvalidArgument, "model.max_model_len is " + std::to_string(wanted) + ", the model was made for " + std::to_string(context) +
-                                                 " tokens: lower it or leave it out");
-  return EdgeModel{std::move(*tokenizer), static_cast<std::uint32_t>(wanted != 0 ? wanted : context)};
+  return EdgeModel{std::move(*tokenizer), static_cast<std::uint32_t>(wanted != 0 ? wanted : context_length(**file))};
 }
 
 CoordinatorOptions coordinator_options(const Topology& topology) {

@@ -10,6 +10,7 @@ namespace baton {
 
 inline constexpr std::uint32_t kChoicesMax = 128;       // n
 inline constexpr std::uint32_t kLogprobsMax = 20;       // alternatives beside a token
+inline constexpr std::size_t kLabelBytesMax = 128;    // id, cache_salt
 inline constexpr std::size_t kLogitBiasMax = 1024;
 inline constexpr std::size_t kStopTokenIdsMax = 128;
 inline constexpr std::size_t kStopStringsMax = 16;

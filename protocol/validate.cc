@@ -91,7 +91,17 @@ Result<void> validate_ids(const SamplingParams& s, std::uint32_t vocab_size) {
   return {};
 }
 
+Result<void> validate_label(const std::string& name, const std::string& text) {
+  if (text.size() > kLabelBytesMax)
+    return refuse(name + " has " + std::to_string(text.size()) + " characters; the limit is " + std::to_string(kLabelBytesMax));
+  const auto bad = std::find_if(text.begin(), text.end(), [](char c) { return c <= 0x20 || c >= 0x7f; });
+  if (bad == text.end()) return {};
+  return refuse(name + " takes printable ASCII characters without spaces; its character " + std::to_string(bad - text.begin() + 1) + " is none");
+}
+
 Result<void> validate(const ClientSubmit& submit) {
+  RETURN_IF_ERROR(validate_label("id", submit.id));
+  RETURN_IF_ERROR(validate_label("cache_salt", submit.cache_salt));
   if (submit.n < 1 || submit.n > kChoicesMax)
     return refuse("n is " + std::to_string(submit.n) + "; it must be between 1 and " + std::to_string(kChoicesMax));
   RETURN_IF_ERROR(at_most("stop", submit.stop.size(), kStopStringsMax, " texts"));

@@ -3,6 +3,8 @@
 // OpenAI's and vLLM's where those have one; docs/sampling.md lists them. Pure.
 #pragma once
 
+#include <string>
+
 #include "protocol/messages.h"
 #include "protocol/sampling_params.h"
 #include "runtime/base/result.h"
@@ -13,7 +15,9 @@ namespace baton {
 Result<void> validate(const SamplingParams& sampling);
 // The same for the ids in its lists and the model's vocabulary.
 Result<void> validate_ids(const SamplingParams& sampling, std::uint32_t vocab_size);
-// What a submission has besides: n, stop strings, bad words.
+// A name for people and logs: id, cache_salt. May be empty. `name` is what the message calls it.
+Result<void> validate_label(const std::string& name, const std::string& text);
+// What a submission has besides: its labels, n, stop strings, bad words.
 Result<void> validate(const ClientSubmit& submit);
 
 }  // namespace baton

@@ -75,6 +75,11 @@ TEST_F(Cli, WrongUsageIsTwo) {
       {"model", "baton model: a command is missing after \"model\"; baton model --help shows what there is\n"},
       {"up x.yaml --detatch", "baton up: what is \"--detatch\"? (did you mean \"--detach\"?); baton up --help shows what there is\n"},
       {"submit two words", "baton submit: what is \"words\"? (a prompt of several words goes into quotes); baton submit --help shows what there is\n"},
+      {"submit --bonjour", "baton submit: what is \"--bonjour\"? (a prompt that begins with a dash goes last, behind --); baton submit --help shows what there is\n"},
+      {"submit -- --hello --json", "baton submit: what is \"--\"? (what stands behind -- is an argument such as the prompt, so options go in front); baton submit --help shows what there is\n"},
+      {"serve x --ctx-size 4096", "baton serve: what is \"--ctx-size\"? (--max-model-len N is what bounds prompt and answer); baton serve --help shows what there is\n"},
+      {"serve x -tp 2", "baton serve: what is \"-tp\"? (only --tensor-parallel-size 1 in this version; --prefill and --decode start more workers); baton serve --help shows what there is\n"},
+      {"bench kernels --shape abc", "baton bench kernels: \"abc\" is no shape: ROWSxCOLUMNS[:TYPE], as in 4096x1024:Q8_0, columns a multiple of 32\n"},
       {"submit x --top-p 2", "baton submit: --top-p: \"2\" is not a number above 0, at most 1; baton submit --help shows what there is\n"},
       {"submit x --logit-bias 5", "baton submit: --logit-bias wants ID=BIAS, as in 1234=-5.5; what is \"5\"?\n"},
       {"submit x --logit-bias 5=200", "baton submit: logit_bias of token 5 is 200; it must be between -100 and 100\n"},
@@ -82,6 +87,29 @@ TEST_F(Cli, WrongUsageIsTwo) {
   };
   for (const auto& [words, sentence] : sentences) EXPECT_EQ(run(words).err, sentence);
   EXPECT_EQ(run("sumbit x").err, "baton: no command \"sumbit\" (did you mean \"submit\"?)\n");
+}
+
+TEST_F(Cli, AJobThatNoClusterTakesIsNotSent) {
+  const std::string letters(129, 'x');
+  write_text(home_.path() + "/latin1.txt", "gr\xfc\n");
+  const std::pair<std::vector<std::string>, std::string> wrong[] = {
+      {{"submit", "x", "--id", letters}, "--id has 129 characters; the limit is 128"},
+      {{"submit", "x", "--cache-salt", letters}, "--cache-salt has 129 characters; the limit is 128"},
+      {{"submit", "x", "--id", "a b"}, "--id takes printable ASCII characters without spaces; its character 2 is none"},
+      {{"submit", "abc\xff"}, "the prompt is not UTF-8 (byte 4 is 0xff)"},
+      {{"submit", "--file", home_.path() + "/latin1.txt"}, "the prompt is not UTF-8 (byte 3 is 0xfc)"},
+  };
+  for (const auto& [words, sentence] : wrong) {
+    const Output output = home_.run(words);
+    EXPECT_EQ(output.exit_status, 2) << sentence;
+    EXPECT_EQ(output.err, "baton submit: " + sentence + '\n');
+  }
+}
+
+TEST_F(Cli, OptionsWithoutEffectAreSaid) {
+  EXPECT_TRUE(run("submit x --logprobs 2 --top-k 5 --seed 7").err.starts_with(
+      "baton submit: note: --logprobs shows nothing without --json; --top-k and --seed change nothing at temperature 0, where the likeliest token is taken\n"));
+  EXPECT_EQ(run("submit x --logprobs 2 --json --temperature 1 --top-k 5 --seed 7").err.find("note"), std::string::npos);
 }
 
 TEST_F(Cli, AWrongTopologyIsThreeAndStartsNothing) {
@@ -171,6 +199,18 @@ TEST_F(Cli, SubmitStreamsOneObjectALine) {
   EXPECT_GT(done.at("kv_bytes_moved").number, 0);
   EXPECT_FALSE(done.at("transport").text.empty());
   for (const char* timing : {"queue_ms", "ttft_ms", "total_ms"}) EXPECT_GE(done.at("timings").at(timing).number, 0) << timing;
+}
+
+TEST_F(Cli, ALoadOfWhichNothingEndsWellIsOneSentence) {
+  ClusterProcess cluster = make_cluster();
+  ASSERT_TRUE(cluster.up());
+  const Output failed = run("bench serve --requests 1 --prompt-tokens 1000000");
+  EXPECT_EQ(failed.exit_status, 1);
+  EXPECT_EQ(failed.out, "");
+  EXPECT_NE(failed.err.find("baton bench serve: 1 job failed, none ended well: the prompt "), std::string::npos) << failed.err;
+  const Output good = run("bench serve --requests 1 --prompt-tokens 8 --max-tokens 1");
+  EXPECT_EQ(good.exit_status, 0) << good.err;
+  EXPECT_NE(good.out.find("1 prompt x 1, 1 at once, 1 token generated each: "), std::string::npos) << good.out;
 }
 
 TEST_F(Cli, SubmitShowsChoicesStopsAndLogprobs) {

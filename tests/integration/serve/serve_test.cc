@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <sstream>
+#include <tuple>
 
 #include "tests/support/cluster_process.h"
 #include "tests/support/golden_data.h"
@@ -158,6 +159,36 @@ TEST_F(Serve, AMissingModelIsNamed) {
   const Output absent = serve("/nowhere/model.gguf", "");
   EXPECT_EQ(absent.exit_status, 3);
   EXPECT_NE(absent.err.find("no model of that name to fetch; known: "), std::string::npos) << absent.err;
+}
+
+TEST_F(Serve, AModelThatCannotBeOpenedIsTheOnlyThingSaid) {
+  const std::string text = home_.path() + "/README.md", topology = home_.path() + "/laptop.yaml", folder = home_.path() + "/empty";
+  write_text(text, std::string(1000, '#'));
+  write_text(topology, "version: 1\n");
+  std::filesystem::create_directory(folder);
+  const std::string model = home_.path() + "/tiny.gguf";
+  write_text(model, build_tiny_llama({}));
+  const std::tuple<std::string, std::string, std::string> wrong[] = {
+      {text, "", "not a GGUF file"},
+      {topology, "", "is a topology file; `baton up " + topology + '`'},
+      {folder, "", "holds no .gguf file"},
+      {model, "--max-model-len 9000", "max_model_len is 9000, the model was made for 256 tokens"},
+  };
+  for (const auto& [path, flags, sentence] : wrong) {
+    const Output output = serve(path, flags);
+    EXPECT_EQ(output.exit_status, 3) << path;
+    EXPECT_NE(output.err.find(sentence), std::string::npos) << output.err;
+    EXPECT_EQ(output.err.find('\n'), output.err.size() - 1) << "more than one line: " << output.err;
+  }
+  EXPECT_FALSE(std::filesystem::exists(home_.path() + "/.local"));
+}
+
+TEST_F(Serve, ADryRunFetchesNothing) {
+  const Output plan = serve("smollm2", "--dry-run");
+  EXPECT_EQ(plan.exit_status, 0) << plan.err;
+  EXPECT_NE(plan.err.find("would fetch smollm2 (98 MB) into " + home_.path()), std::string::npos) << plan.err;
+  EXPECT_NE(plan.out.find("smollm2 would start"), std::string::npos) << plan.out;
+  EXPECT_FALSE(std::filesystem::exists(home_.path() + "/.cache"));
 }
 
 TEST_F(Serve, AFlagBeatsTheEnvironment) {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "launcher/announcer.h"
+#include "launcher/cluster.h"
 #include "launcher/job_printer.h"
 #include "launcher/json_writer.h"
 #include "launcher/table.h"
@@ -66,6 +67,22 @@ TEST(JsonWriter, AlwaysWritesUtf8AndFiniteNumbers) {
   EXPECT_EQ(json.take(), "[\"gr\xc3\xbc\xef\xbf\xbd!\",null,null]");
 }
 
+TEST(DescribeReady, TheSmallerSideIsTheCapacity) {
+  const auto worker = [](PoolRole role, std::uint32_t blocks) {
+    WorkerStatus made;
+    made.role = static_cast<decltype(made.role)>(role);
+    made.blocks_total = blocks;
+    return made;
+  };
+  StatusReport report;
+  report.block_tokens = 16;
+  report.max_model_len = 8192;
+  report.workers = {worker(PoolRole::kPrefill, 100), worker(PoolRole::kDecode, 100), worker(PoolRole::kDecode, 100)};
+  EXPECT_EQ(describe_capacity(report), "1600 tokens of KV in all (prefill 1600, decode 3200), 1600 a job at most");
+  report.workers = {worker(PoolRole::kBoth, 1000)};
+  EXPECT_EQ(describe_capacity(report), "16000 tokens of KV in all, 8192 a job at most");
+}
+
 TEST(JobPrinter, WritesOneJsonObjectPerLine) {
   Kept out, messages;
   JobPrinter printer(true, submitted(), out.stream(), messages.stream());
@@ -102,6 +119,32 @@ TEST(JobPrinter, StreamsTextAndEndsWithASummary) {
   EXPECT_EQ(messages.text(),
             "\n[TTFT 81.5 ms, 20.0 tokens/s, 3 prompt + 5 generated tokens (length); prefill on prefill-0, decode on decode-0, 3.5MiB of KV moved over shm]\n");
   EXPECT_FALSE(printer.failed());
+}
+
+TEST(JobPrinter, ReportsTheSeedOfADraw) {
+  ClientSubmit job = submitted();
+  job.sampling.temperature = 1;
+  ClientAccepted accepted;
+  accepted.id = "job-1";
+  accepted.seed = 18446744073709551615u;
+  for (const bool json : {false, true}) {
+    Kept out, messages;
+    JobPrinter printer(json, job, out.stream(), messages.stream());
+    printer.on(accepted);
+    printer.on(done());
+    if (json) EXPECT_TRUE(out.text().starts_with("{\"event\":\"accepted\",\"id\":\"job-1\",\"seed\":18446744073709551615}\n"));
+    else EXPECT_NE(messages.text().find("(length), seed 18446744073709551615; prefill on"), std::string::npos);
+  }
+}
+
+// One token has no time between tokens.
+TEST(JobPrinter, OfOneTokenThereIsNoRate) {
+  Kept out, messages;
+  JobPrinter printer(false, submitted(), out.stream(), messages.stream());
+  ClientDone last = done();
+  last.completion_tokens = 1;
+  printer.on(last);
+  EXPECT_NE(messages.text().find("[TTFT 81.5 ms, 3 prompt + 1 generated token (length);"), std::string::npos);
 }
 
 TEST(JobPrinter, AddsLogprobsAndWhatStoppedTheAnswer) {

@@ -103,13 +103,18 @@ TEST(PortOwner, NamesTheProcessThatHasThePort) {
   ASSERT_EQ(listen(listener, 1), 0);
   ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
   const SocketAddress taken{"127.0.0.1", ntohs(address.sin_port)};
-  const auto answer = check_port_free(taken);
+  const auto answer = check_port_free(taken, {}, "--set x");
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::kAlreadyExists);
   EXPECT_NE(answer.error().message.find("is taken by pid " + std::to_string(getpid()) + " ("), std::string::npos) << answer.error().message;
+  EXPECT_TRUE(answer.error().message.ends_with("; stop that, or choose other ports: --set x")) << answer.error().message;
+  ClusterEntry ours;
+  ours.name = "laptop";
+  ours.launcher = getppid();
+  EXPECT_NE(check_port_free(taken, {ours}, "").error().message.find(", the cluster laptop; stop it with `baton down laptop`, or"), std::string::npos);
   close(listener);
-  EXPECT_TRUE(check_port_free(taken));
-  EXPECT_FALSE(check_port_free({"host.invalid", 1234}));
+  EXPECT_TRUE(check_port_free(taken, {}, ""));
+  EXPECT_FALSE(check_port_free({"host.invalid", 1234}, {}, ""));
 }
 
 }  // namespace

@@ -30,10 +30,19 @@ TEST(Validate, TakesTheDefaultsAndTheEndsOfEveryRange) {
                             .presence_penalty = -2, .frequency_penalty = 2, .min_tokens = 7, .logprobs = 20, .prompt_logprobs = 0};
               m.sampling.lists = std::make_shared<SamplingLists>(SamplingLists{{{5, -100}, {6, 100}}, std::vector<TokenId>(128), {}});
               m.n = 128;
+              m.id = m.cache_salt = std::string(128, '~');
               m.stop.assign(16, std::string(1024, 'x'));
               m.bad_words.assign(64, std::string(256, 'x'));
             }),
             "");
+}
+
+TEST(Validate, TakesShortPrintableLabels) {
+  EXPECT_EQ(refusal([](ClientSubmit& m) { m.id = std::string(129, 'x'); }), "id has 129 characters; the limit is 128");
+  EXPECT_EQ(refusal([](ClientSubmit& m) { m.cache_salt = "a b"; }), "cache_salt takes printable ASCII characters without spaces; its character 2 is none");
+  EXPECT_FALSE(validate_label("--id", "gr\xc3\xbc"));
+  EXPECT_FALSE(validate_label("--id", "\x7f"));
+  EXPECT_TRUE(validate_label("--id", ""));
 }
 
 TEST(Validate, NamesTheParameterThatIsOutOfRange) {
