@@ -26,7 +26,7 @@ static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   m.tag = r.getTag();
   m.id = string_of(r.getId(), 256, "id");
   m.prompt = string_of(r.getPrompt(), 4194304, "prompt");
-  get_numbers(r.getPromptIds(), m.prompt_ids, 1048576, "prompt_ids");
+  get_numbers(r.getPromptIds(), m.prompt_ids, kPromptTokensMax, "prompt_ids");
   get(r.getSampling(), m.sampling);
   m.seed_given = r.getSeedGiven();
   m.max_tokens_given = r.getMaxTokensGiven();

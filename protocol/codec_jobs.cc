@@ -3,6 +3,7 @@
 #include "protocol/codec.h"
 #include "protocol/codec_detail.h"
 #include "protocol/codec_sampling.h"
+#include "protocol/sampling_limits.h"
 
 namespace baton {
 namespace wire {
@@ -17,7 +18,7 @@ static void put(AdmitJob::Builder b, const baton::AdmitJob& m) {
 }
 static void get(AdmitJob::Reader r, baton::AdmitJob& m) {
   m.job.value = r.getJob();
-  get_numbers(r.getPrompt(), m.prompt, 1048576, "prompt");
+  get_numbers(r.getPrompt(), m.prompt, kPromptTokensMax, "prompt");
   get(r.getSampling(), m.sampling);
   m.seed_given = r.getSeedGiven();
   m.time_limit_ns = r.getTimeLimitNs();
@@ -82,7 +83,7 @@ static void get(StartPrefill::Reader r, baton::StartPrefill& m) {
   m.epoch = r.getEpoch();
   get(r.getEdge(), m.edge);
   get(r.getDecode(), m.decode);
-  get_numbers(r.getPrompt(), m.prompt, 1048576, "prompt");
+  get_numbers(r.getPrompt(), m.prompt, kPromptTokensMax, "prompt");
   get(r.getSampling(), m.sampling);
   m.cache_salt = string_of(r.getCacheSalt(), 128, "cache_salt");
 }
@@ -101,7 +102,7 @@ static void get(StartDecode::Reader r, baton::StartDecode& m) {
   m.epoch = r.getEpoch();
   get(r.getEdge(), m.edge);
   get(r.getPrefill(), m.prefill);
-  get_numbers(r.getPrompt(), m.prompt, 1048576, "prompt");
+  get_numbers(r.getPrompt(), m.prompt, kPromptTokensMax, "prompt");
   get(r.getSampling(), m.sampling);
   m.cache_salt = string_of(r.getCacheSalt(), 128, "cache_salt");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds of the sampling parameters that are lists or numbers of things: what validate() refuses beyond, and what the codec does
+// Bounds of a prompt and of the sampling parameters that are lists or numbers of things: what validate() refuses beyond, and what the codec does
 // not decode. They bound a message, a step's work per token, and what one client can make the edge keep.
 #pragma once
 
@@ -8,6 +8,7 @@
 
 namespace baton {
 
+inline constexpr std::size_t kPromptTokensMax = 1u << 20;  // of a job, as ids
 inline constexpr std::uint32_t kChoicesMax = 128;       // n
 inline constexpr std::uint32_t kLogprobsMax = 20;       // alternatives beside a token
 inline constexpr std::size_t kLabelBytesMax = 128;    // id, cache_salt

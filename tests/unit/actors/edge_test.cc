@@ -137,6 +137,22 @@ TEST_F(EdgeTest, JobsOfALostClientAreCancelled) {
   EXPECT_EQ(edge.streams(), 0u);
 }
 
+TEST_F(EdgeTest, APromptThatNoMessageCarriesIsRefusedWhateverTheContext) {
+  EdgeOptions large = options();
+  large.max_model_len = 8u << 20;
+  Edge patient(large, *tokenizer, process);
+  patient.start(out);
+  out.set_sender(coordinator);
+  patient.on(JoinAccepted{}, out);
+  ClientSubmit submit;
+  submit.prompt_ids.assign((1u << 20) + 1, 1);
+  out.set_sender(client);
+  patient.on(submit, out);
+  EXPECT_TRUE(out.messages<AdmitJob>().empty());
+  ASSERT_EQ(out.messages_to<ClientError>(client).size(), 1u);
+  EXPECT_NE(out.messages_to<ClientError>(client).front().message.find("1048577 tokens; a job carries at most 1048576"), std::string::npos);
+}
+
 TEST_F(EdgeTest, ACacheSaltGoesWithTheJobAndIsBounded) {
   ClientSubmit submit;
   submit.prompt_ids = {1, 2, 3};
