@@ -81,7 +81,7 @@ Result<std::vector<TokenId>> Edge::prompt_of(ClientSubmit& submit) const {
   if (prompt.empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
   if (prompt.size() > kPromptTokensMax)
     return fail(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(prompt.size()) + " tokens; a job carries at most " +
-                                                 std::to_string(kPromptTokensMax) + ", whatever the model's context");
+                                                 std::to_string(kPromptTokensMax) + ", whatever the model's context: shorten it");
   for (const TokenId id : prompt)
     if (id < 0 || static_cast<std::uint32_t>(id) >= tokenizer_.vocab_size())
       return fail(ErrorCode::kInvalidArgument, "prompt token " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(tokenizer_.vocab_size()));

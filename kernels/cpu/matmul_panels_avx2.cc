@@ -5,14 +5,11 @@
 // 16 high + low. The integers are the same ones the other versions find.
 #include <immintrin.h>
 
-#include "kernels/cpu/matmul_dispatch.h"
+#include "kernels/cpu/matmul_panels.h"
 #include "kernels/cpu/op_functions.h"
 
 namespace baton::cpu::avx2 {
 namespace {
-
-template <WeightType kType>
-inline constexpr std::size_t kQuantBytes = kType == WeightType::kQ8_0 ? 512 : 256;
 
 // A block's eight groups of eight rows, numbers below 16. kQ8_0: the low halves in `low`, the high halves in `high`.
 struct Quants {
@@ -35,19 +32,7 @@ inline void load_quants(const std::byte* from, Quants& w) {
   }
 }
 
-// The share of one block in the panel's bytes, some way on, into the second-level cache: see matmul_panels_avx512.cc.
-template <WeightType kType>
-inline void prefetch_block(const std::byte* panel, std::uint32_t block) {
-  constexpr std::size_t kBytes = kQuantBytes<kType> + (kType == WeightType::kQ4_1 ? 64 : 32);
-  const char* from = reinterpret_cast<const char*>(panel) + 8192 + block * kBytes;
-  for (std::size_t line = 0; line < kBytes; line += 64) _mm_prefetch(from + line, _MM_HINT_T1);
-}
-
-inline __m256i broadcast_group(const std::int8_t* from) {
-  std::int32_t four;
-  __builtin_memcpy(&four, from, sizeof four);
-  return _mm256_set1_epi32(four);
-}
+inline __m256i broadcast_group(const std::int8_t* from) { return _mm256_set1_epi32(load_group(from)); }
 
 // Sum over the block of one term's products with numbers below 16.
 inline __m256i term_dot(const __m256i (&w)[8], const std::int8_t* values) {
@@ -67,8 +52,8 @@ template <WeightType kType, int kTerms>
 inline __m256i block_dot(const Quants& w, const std::int8_t* values, std::int32_t integer_sum) {
   __m256i dot = one_term<kType>(w, values);
   if constexpr (kTerms == 2) dot = _mm256_add_epi32(_mm256_slli_epi32(dot, 8), one_term<kType>(w, values + kQuantBlock));
-  if constexpr (kType != WeightType::kQ4_1)
-    dot = _mm256_sub_epi32(dot, _mm256_slli_epi32(_mm256_set1_epi32(integer_sum), kType == WeightType::kQ8_0 ? 7 : 3));
+  if constexpr (kZeroShift<kType> != 0)
+    dot = _mm256_sub_epi32(dot, _mm256_slli_epi32(_mm256_set1_epi32(integer_sum), kZeroShift<kType>));
   return dot;
 }
 
@@ -95,13 +80,13 @@ inline void half_panel(const MatmulPanels& a, const std::byte* panel, std::uint3
     load_quants<kType>(quants, w);
     const __m256 d = load_halves(scales + b * 32);
     __m256 m = _mm256_setzero_ps();
-    if constexpr (kType == WeightType::kQ4_1) m = load_halves(minima + b * 32);
+    if constexpr (kHasMinimum<kType>) m = load_halves(minima + b * 32);
     const std::size_t at = static_cast<std::size_t>(b) * a.tokens + first;
     for (int t = 0; t < kTokens; ++t) {
       const __m256i dot = block_dot<kType, kTerms>(w, a.values + (at + t) * kTerms * kQuantBlock, a.integer_sums[at + t]);
       const __m256 scale = _mm256_mul_ps(d, _mm256_set1_ps(a.scales[at + t]));
       sums[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), scale, sums[t]);
-      if constexpr (kType == WeightType::kQ4_1) sums[t] = _mm256_fmadd_ps(m, _mm256_set1_ps(a.sums[at + t]), sums[t]);
+      if constexpr (kHasMinimum<kType>) sums[t] = _mm256_fmadd_ps(m, _mm256_set1_ps(a.sums[at + t]), sums[t]);
     }
   }
   for (int t = 0; t < kTokens; ++t) store_rows(sums[t], rows, a.add, out + (first + t) * a.out_stride);
@@ -122,15 +107,10 @@ void matmul_typed(const MatmulPanels& a) {
     }
 }
 
-struct Kernel {
-  template <WeightType kType, int kTerms>
-  static void run(const MatmulPanels& a) {
-    matmul_typed<kType, kTerms>(a);
-  }
-};
-
 }  // namespace
 
-void matmul_panels(const MatmulPanels& a) { run_for_type<Kernel>(a); }
+void matmul_panels(const MatmulPanels& a) {
+  run_for_type(a, [&]<WeightType kType, int kTerms>() { matmul_typed<kType, kTerms>(a); });
+}
 
 }  // namespace baton::cpu::avx2

@@ -6,20 +6,11 @@
 // Memory: weights stream once per call and are asked for ahead; activations, [block][token], stay in the first-level cache.
 #include <immintrin.h>
 
-#include "kernels/cpu/matmul_dispatch.h"
+#include "kernels/cpu/matmul_panels.h"
 #include "kernels/cpu/op_functions.h"
 
 namespace baton::cpu::avx512 {
 namespace {
-
-// Weights are asked for this many bytes ahead, into the second-level cache: measured on Zen 4, 8 KiB reads 0.9 of what a plain
-// sum reads; 2 KiB, no asking, or asking for the first level (which has too few outstanding lines) half of it.
-constexpr std::size_t kPrefetchAhead = 8192;
-
-template <WeightType kType>
-inline constexpr bool kHasMinimum = kType == WeightType::kQ4_1;
-template <WeightType kType>
-inline constexpr std::size_t kQuantBytes = kType == WeightType::kQ8_0 ? 512 : 256;
 
 template <WeightType kType>
 inline void load_quants(const std::byte* from, __m512i (&w)[8]) {
@@ -35,19 +26,7 @@ inline void load_quants(const std::byte* from, __m512i (&w)[8]) {
   }
 }
 
-// The share of one block in the panel's bytes, scales included, further on.
-template <WeightType kType>
-inline void prefetch_block(const std::byte* panel, std::uint32_t block) {
-  constexpr std::size_t kBytes = kQuantBytes<kType> + (kHasMinimum<kType> ? 64 : 32);
-  const char* from = reinterpret_cast<const char*>(panel) + kPrefetchAhead + block * kBytes;
-  for (std::size_t line = 0; line < kBytes; line += 64) _mm_prefetch(from + line, _MM_HINT_T1);
-}
-
-inline __m512i broadcast_group(const std::int8_t* from) {
-  std::int32_t four;
-  __builtin_memcpy(&four, from, sizeof four);
-  return _mm512_set1_epi32(four);
-}
+inline __m512i broadcast_group(const std::int8_t* from) { return _mm512_set1_epi32(load_group(from)); }
 
 // Integer dots of one block's 16 rows with kTokens (1..4) tokens.
 template <WeightType kType, int kTerms, int kTokens>
@@ -62,11 +41,9 @@ inline void block_dots(const __m512i (&w)[8], const std::int8_t* values, const s
       for (int t = 0; t < kTokens; ++t)
         dots[t] = _mm512_dpbusd_epi32(dots[t], w[g], broadcast_group(values + t * 64 + 32 + g * 4));
   }
-  if constexpr (kType == WeightType::kQ8_0 || kType == WeightType::kQ4_0) {
-    constexpr int kShift = kType == WeightType::kQ8_0 ? 7 : 3;
+  if constexpr (kZeroShift<kType> != 0)
     for (int t = 0; t < kTokens; ++t)
-      dots[t] = _mm512_sub_epi32(dots[t], _mm512_slli_epi32(_mm512_set1_epi32(integer_sums[t]), kShift));
-  }
+      dots[t] = _mm512_sub_epi32(dots[t], _mm512_slli_epi32(_mm512_set1_epi32(integer_sums[t]), kZeroShift<kType>));
 }
 
 // One panel with kTokens tokens from `first` on.
@@ -118,15 +95,10 @@ void matmul_typed(const MatmulPanels& a) {
   }
 }
 
-struct Kernel {
-  template <WeightType kType, int kTerms>
-  static void run(const MatmulPanels& a) {
-    matmul_typed<kType, kTerms>(a);
-  }
-};
-
 }  // namespace
 
-void matmul_panels(const MatmulPanels& a) { run_for_type<Kernel>(a); }
+void matmul_panels(const MatmulPanels& a) {
+  run_for_type(a, [&]<WeightType kType, int kTerms>() { matmul_typed<kType, kTerms>(a); });
+}
 
 }  // namespace baton::cpu::avx512
