@@ -351,26 +351,45 @@ std::uint64_t model_hash(const GgufFile& file, const Hyperparameters& h) {
   return hash;
 }
 
-}  // namespace
+struct Description {
+  Hyperparameters shape;
+  Weights weights;
+  ModelInfo info;
+};
 
-Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena) {
-  Loader loader(*file, backend.ops);
+Result<Description> describe(const GgufFile& file, const cpu::Ops& ops) {
+  Loader loader(file, ops);
   const auto shape = loader.hyperparameters();
   if (!shape) return tl::unexpected<Error>(shape.error());
   auto weights = loader.weights(*shape);
   if (!weights) return tl::unexpected<Error>(weights.error());
-  ModelInfo info{.name = file->get_string("general.name").value_or("llama"),
+  ModelInfo info{.name = file.get_string("general.name").value_or("llama"),
                  .architecture = "llama",
-                 .hash = model_hash(*file, *shape),
+                 .hash = model_hash(file, *shape),
                  .layers = shape->layers,
                  .kv_heads = shape->kv_heads,
                  .head_dim = shape->head_dim,
                  .vocab_size = weights->embedding.rows,
                  .context_length = shape->context_length,
-                 .stop_tokens = stop_tokens_of(*file, weights->embedding.rows)};
-  std::vector<double> frequencies = rotary_frequencies(*shape, weights->frequency_factors);
-  RETURN_IF_ERROR(pack_weights(*file, info.hash, backend, weights->matrices(), *arena));
-  return std::make_unique<LlamaModel>(std::move(file), backend, *shape, std::move(*weights), std::move(info), std::move(frequencies),
+                 .stop_tokens = stop_tokens_of(file, weights->embedding.rows)};
+  return Description{*shape, std::move(*weights), std::move(info)};
+}
+
+}  // namespace
+
+Result<ModelInfo> examine_llama(const GgufFile& file) {
+  auto described = describe(file, cpu::best_ops());
+  if (!described) return tl::unexpected<Error>(described.error());
+  return std::move(described->info);
+}
+
+Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena) {
+  auto described = describe(*file, backend.ops);
+  if (!described) return tl::unexpected<Error>(described.error());
+  auto& [shape, weights, info] = *described;
+  std::vector<double> frequencies = rotary_frequencies(shape, weights.frequency_factors);
+  RETURN_IF_ERROR(pack_weights(*file, info.hash, backend, weights.matrices(), *arena));
+  return std::make_unique<LlamaModel>(std::move(file), backend, shape, std::move(weights), std::move(info), std::move(frequencies),
                                       std::move(arena));
 }
 

@@ -15,4 +15,7 @@ namespace baton {
 // `backend` outlives the model.
 Result<std::unique_ptr<Model>> load_llama(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena);
 
+// What load_llama() would give, or why it would fail.
+Result<ModelInfo> examine_llama(const GgufFile& file);
+
 }  // namespace baton

@@ -9,6 +9,20 @@ namespace baton {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// A folder that was downloaded may hold a link to anything on this machine; what it leads to is not part of the model.
+Result<std::string> within(const std::string& folder, const std::string& file) {
+  std::error_code error;
+  const fs::path real_folder = fs::canonical(folder, error), real_file = error ? fs::path() : fs::canonical(file, error);
+  if (error) return fail(ErrorCode::kIo, "cannot examine " + file + ": " + error.message());
+  if (std::mismatch(real_folder.begin(), real_folder.end(), real_file.begin(), real_file.end()).first == real_folder.end()) return file;
+  return fail(ErrorCode::kInvalidArgument, "in the directory " + folder + ", " + fs::path(file).filename().string() + " leads out of it, to " +
+                                               real_file.string() + ": if that is the model you want, name that file");
+}
+
+}  // namespace
+
 Result<std::string> resolve_model_path(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -26,7 +40,7 @@ Result<std::string> resolve_model_path(const std::string& path) {
   if (error) return fail(ErrorCode::kIo, "cannot list " + path + ": " + error.message());
   if (found.empty())
     return fail(ErrorCode::kNotFound, "the directory " + path + " holds no .gguf file: give the path of the file");
-  if (found.size() == 1) return found.front();
+  if (found.size() == 1) return within(path, found.front());
   std::sort(found.begin(), found.end());
   std::string names;
   for (std::size_t i = 0; i < std::min<std::size_t>(found.size(), 5); ++i) names += (i ? ", " : "") + found[i];

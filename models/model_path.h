@@ -8,7 +8,8 @@
 
 namespace baton {
 
-// A file stands for itself; a directory must hold exactly one .gguf file (not looking into its subdirectories).
+// A file stands for itself; a directory must hold exactly one .gguf file (not looking into its subdirectories), and a link there
+// must not lead out of it.
 Result<std::string> resolve_model_path(const std::string& path);
 
 }  // namespace baton

@@ -29,6 +29,7 @@ Result<void> pack_weights(const GgufFile& file, std::uint64_t model_hash, cpu::B
         cpu::pack_panels(packed[i]->view, shape, begin, end, to.data() + offsets[i]);
       });
       file.release(packed[i]->view);
+      arena.progressed(offsets[i] + shape.bytes(), bytes);
     }
   };
   const auto memory = arena.obtain(mix64(model_hash, kLayoutVersion), bytes, fill);

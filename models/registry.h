@@ -15,4 +15,7 @@ namespace baton {
 // that lists the known ones.
 Result<std::unique_ptr<Model>> load_model(std::unique_ptr<GgufFile> file, cpu::Backend& backend, std::unique_ptr<WeightArena> arena);
 
+// What load_model() would give, or why it would fail, without laying weights out: reads the header and the small tensors.
+Result<ModelInfo> examine_model(const GgufFile& file);
+
 }  // namespace baton

@@ -52,9 +52,7 @@ Result<TokenId> read_id(const GgufFile& file, std::string_view key, std::size_t 
   return static_cast<TokenId>(*id);
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Tokenizer>> make_tokenizer(const GgufFile& file) {
+Result<std::unique_ptr<Tokenizer>> read_tokenizer(const GgufFile& file) {
   const Result<const PreTokenizer*> pre_tokenizer = read_pre_tokenizer(file);
   if (!pre_tokenizer) return tl::unexpected<Error>(pre_tokenizer.error());
   std::optional<std::vector<std::string>> tokens = file.get_strings("tokenizer.ggml.tokens");
@@ -79,6 +77,14 @@ Result<std::unique_ptr<Tokenizer>> make_tokenizer(const GgufFile& file) {
   vocabulary.bos = *bos;
   vocabulary.eos = *eos;
   return BpeTokenizer::make(vocabulary);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> make_tokenizer(const GgufFile& file) {
+  auto tokenizer = read_tokenizer(file);
+  if (!tokenizer) return fail(tokenizer.error().code, file.path() + ": " + tokenizer.error().message);
+  return tokenizer;
 }
 
 }  // namespace baton

@@ -139,4 +139,12 @@ std::string replace_invalid_utf8(std::string_view bytes) {
   return out;
 }
 
+std::uint32_t to_upper(std::uint32_t code) {
+  return static_cast<std::uint32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(code)));
+}
+
+std::uint32_t to_lower(std::uint32_t code) {
+  return static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code)));
+}
+
 }  // namespace baton

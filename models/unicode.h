@@ -32,6 +32,10 @@ Utf8Step utf8_step(std::string_view bytes);  // bytes is not empty
 
 void append_utf8(std::uint32_t code, std::string& out);
 
+// The capital or small letter of one that has another of one code point; else itself.
+std::uint32_t to_upper(std::uint32_t code);
+std::uint32_t to_lower(std::uint32_t code);
+
 // Every maximal broken part becomes one U+FFFD, as Python's bytes.decode(errors="replace") does.
 std::string replace_invalid_utf8(std::string_view bytes);
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "runtime/base/result.h"
 
@@ -26,6 +27,11 @@ class WeightArena {
   // `bytes` of memory with what `fill` writes, which is a function of `key` alone; it is not called where another process has
   // done it. A shared file that holds something else, or cannot be used, is left alone: the memory is private then.
   Result<std::span<const std::byte>> obtain(std::uint64_t key, std::size_t bytes, const std::function<void(std::span<std::byte>)>& fill);
+  // Called while this process fills, with the bytes done of all; on the filling thread.
+  void on_progress(std::function<void(std::size_t done, std::size_t all)> heard) { heard_ = std::move(heard); }
+  void progressed(std::size_t done, std::size_t all) const {
+    if (heard_) heard_(done, all);
+  }
   // Whether the memory is one that other processes can share.
   bool shared() const { return is_shared_; }
 
@@ -35,6 +41,7 @@ class WeightArena {
   bool fill_shared(int file, std::uint64_t key, std::size_t bytes, const std::function<void(std::span<std::byte>)>& fill);
 
   const std::optional<int> shared_;
+  std::function<void(std::size_t, std::size_t)> heard_;
   bool is_shared_ = false;
   std::byte* mapping_ = nullptr;
   std::size_t mapped_bytes_ = 0;

@@ -3,11 +3,16 @@
 // block of exactly their size, so that AddressSanitizer sees the first byte too far).
 #include <gtest/gtest.h>
 
+#include <malloc.h>
+
+#include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <random>
 
 #include "models/byte_cursor.h"
 #include "models/gguf_contents.h"
+#include "models/model_path.h"
 #include "tests/support/gguf_writer.h"
 #include "tests/support/golden_data.h"
 
@@ -203,6 +208,95 @@ TEST(GgufHostile, NoTruncationIsAcceptedOrReadPast) {
     use_everything(*result);
   }
   EXPECT_LT(accepted, 32u) << "only the padding behind the last tensor may be missing";
+}
+
+// Bytes of heap in use, with what the allocator keeps for its own.
+std::size_t heap_bytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
+
+// Every byte up to the end of the tensor table, each with values that make lengths, counts, types and offsets huge, zero or
+// just another: accepted or refused with a reason, at once, and never for more memory than the file is worth.
+TEST(GgufHostile, EveryHeaderByteMayBeAnythingAtASmallPrice) {
+  const std::string whole = rich().build();
+  const auto parsed = parse_gguf(ExactBytes(whole).span());
+  ASSERT_TRUE(parsed);
+  int accepted = 0, refused = 0;
+  for (std::size_t at = 0; at < parsed->header_bytes; ++at) {
+    std::vector<char> values = {0, 1, 0x7f, static_cast<char>(0x80), static_cast<char>(0xff)};
+    for (int bit = 0; bit < 8; ++bit) values.push_back(static_cast<char>(whole[at] ^ (1 << bit)));
+    for (const char value : values) {
+      std::string bytes = whole;
+      bytes[at] = value;
+      const ExactBytes exact(bytes);
+      const std::size_t before = heap_bytes();
+      const auto begin = std::chrono::steady_clock::now();
+      const auto result = parse_gguf(exact.span());
+      EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1)) << at;
+      EXPECT_LT(heap_bytes(), before + 16 * whole.size() + 65536) << "byte " << at << " = " << int{static_cast<unsigned char>(value)};
+      if (result) {
+        ++accepted;
+        use_everything(*result);
+      } else {
+        ++refused;
+        EXPECT_FALSE(result.error().message.empty());
+      }
+    }
+  }
+  EXPECT_GT(refused, 1000);
+  EXPECT_GT(accepted, 1000) << "the mutations never reach the inside of the parser";
+}
+
+// Through the file, as a user meets it: the error names the file.
+TEST(GgufHostile, ARefusedFileIsNamed) {
+  const std::string whole = rich().build();
+  for (std::size_t size = 1; size < whole.size(); size += 13) {
+    const test::TempFile file(std::string_view(whole).substr(0, size));
+    const auto opened = GgufFile::open(file.path());
+    EXPECT_TRUE(opened || opened.error().message.find(file.path()) != std::string::npos) << opened.error().message;
+  }
+}
+
+// The shapes of published holes in other readers. CVE-2024-21802: a dimension count larger than the array for it.
+// CVE-2024-23605: a number of pairs whose bytes wrap. CVE-2025-53630 and CVE-2026-27940: sums of padded tensor sizes that wrap,
+// so that the buffer for them is small. CVE-2026-33298: a tensor of exabytes in 4 MB whose size in bytes wraps.
+TEST(GgufHostile, PublishedHolesOfOtherReadersAreRefused) {
+  const std::string f32(32, '\0');
+  const auto refused = [](const char* name, const std::string& bytes) {
+    const ExactBytes exact(bytes);
+    const std::size_t before = heap_bytes();
+    const auto result = parse_gguf(exact.span());
+    EXPECT_FALSE(result) << name;
+    EXPECT_LT(heap_bytes(), before + 65536 + bytes.size()) << name;
+  };
+  refused("CVE-2024-21802", changed([&](auto& w) { w.add_raw_tensor("t", {8, 1, 1, 1}, 0, f32, {}, 0x7fffffff); }));
+  refused("CVE-2024-23605", changed([](auto& w) { w.key_count = ~0ull / 48 + 2; }));
+  refused("CVE-2025-53630", changed([&](auto& w) {
+            w.add_raw_tensor("a", {1ull << 62}, 24, f32, 32).add_raw_tensor("b", {1ull << 62}, 24, f32, (1ull << 62) + 32);
+            w.add_raw_tensor("c", {1ull << 62}, 24, f32, (1ull << 63) + 32).add_raw_tensor("d", {(1ull << 62) - 64}, 24, f32, 3 * (1ull << 62) + 32);
+          }));
+  refused("CVE-2026-27940", changed([&](auto& w) { w.add_raw_tensor("t", {8}, 0, f32, ~0ull - 30); }));
+  refused("CVE-2026-33298", changed([&](auto& w) { w.add_raw_tensor("t", {1u << 31, 1u << 30, 2}, 0, std::string(4 << 20, '\0')); }));
+  refused("CVE-2026-33298, wrapping to the file's size", changed([&](auto& w) {
+            w.add_raw_tensor("t", {1ull << 20, 1ull << 22, 1ull << 20, 1}, 0, std::string(4 << 20, '\0'));
+          }));
+}
+
+// S22: what a model's folder may point at. A name that a shard index could carry is never followed, for there is none in
+// GGUF; a link in the folder is taken only if it leads to a file within it.
+TEST(GgufHostile, AFoldersLinkOutOfItIsNotAModel) {
+  namespace fs = std::filesystem;
+  const test::TempFile outside(with_tensor().build());
+  const fs::path folder = outside.path() + ".folder";
+  fs::create_directory(folder);
+  fs::create_symlink(outside.path(), folder / "model.gguf");
+  const auto found = resolve_model_path(folder.string());
+  ASSERT_FALSE(found);
+  EXPECT_NE(found.error().message.find("model.gguf leads out of it"), std::string::npos) << found.error().message;
+  fs::copy_file(outside.path(), folder / "blob");
+  fs::remove(folder / "model.gguf");
+  fs::create_symlink("blob", folder / "model.gguf");
+  const auto within = resolve_model_path(folder.string());
+  EXPECT_TRUE(within) << within.error().message;
+  fs::remove_all(folder);
 }
 
 TEST(GgufHostile, RandomMutationsNeverReadOutsideTheBytes) {
