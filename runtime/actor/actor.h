@@ -2,8 +2,8 @@
 // What an actor is: a plain class with `using Inbox = std::variant<...>`, `void on(const M&, Outbox&)` for every
 // alternative M, and `void tick(Outbox&)`. One thread, never blocks, owns its state; no globals, clocks or sockets.
 //
-// An alternative is either a wire message (it has `static constexpr std::uint16_t kKind` and `decode(Payload, M&)` found
-// beside it) or a local event (LinkUp, LinkDown, a finished engine step), which never crosses a wire.
+// An alternative is either a wire message (it has `static constexpr std::uint16_t kKind` and `decode(PayloadView, M&)` found
+// beside it; from an actor of the same node it comes as it was sent, without) or a local event (LinkUp, LinkDown, a finished engine step), which never crosses a wire.
 #pragma once
 
 #include <concepts>
@@ -54,7 +54,9 @@ concept Actor = requires(A a, Outbox& out) {
 class Cell {
  public:
   virtual ~Cell() = default;
-  virtual Result<void> deliver(const Payload& message, Outbox& out) = 0;
+  virtual Result<void> deliver(const PayloadView& message, Outbox& out) = 0;
+  // A message of this node, as it was sent. False: it is of no type that the actor accepts.
+  virtual bool deliver_local(const RecordType& type, const void* message, Outbox& out) = 0;
   virtual void link_up(const LinkUp& event, Outbox& out) = 0;
   virtual void link_down(const LinkDown& event, Outbox& out) = 0;
   virtual void tick(Outbox& out) = 0;
@@ -66,8 +68,11 @@ class ActorCell final : public Cell {
  public:
   explicit ActorCell(A& actor) : actor_(actor) {}
 
-  Result<void> deliver(const Payload& message, Outbox& out) override {
+  Result<void> deliver(const PayloadView& message, Outbox& out) override {
     return dispatch(message, out, static_cast<typename A::Inbox*>(nullptr));
+  }
+  bool deliver_local(const RecordType& type, const void* message, Outbox& out) override {
+    return dispatch_local(type, message, out, static_cast<typename A::Inbox*>(nullptr));
   }
   void link_up(const LinkUp& event, Outbox& out) override {
     if constexpr (requires { actor_.on(event, out); }) actor_.on(event, out);
@@ -79,13 +84,27 @@ class ActorCell final : public Cell {
 
  private:
   template <class... M>
-  Result<void> dispatch(const Payload& message, Outbox& out, std::variant<M...>*) {
-    Result<void> result = fail(ErrorCode::kInvalidArgument, "message kind " + std::to_string(message.kind) + " is not accepted here");
-    (try_one<M>(message, out, result) || ...);
-    return result;
+  Result<void> dispatch(const PayloadView& message, Outbox& out, std::variant<M...>*) {
+    Result<void> result;
+    if ((try_one<M>(message, out, result) || ...)) return result;
+    return fail(ErrorCode::kInvalidArgument, "message kind " + std::to_string(message.kind) + " is not accepted here");
+  }
+  template <class... M>
+  bool dispatch_local(const RecordType& type, const void* message, Outbox& out, std::variant<M...>*) {
+    return (try_local<M>(type, message, out) || ...);
   }
   template <class M>
-  bool try_one(const Payload& message, Outbox& out, Result<void>& result) {
+  bool try_local(const RecordType& type, const void* message, Outbox& out) {
+    if constexpr (WireMessage<M>) {
+      if (&type != &kRecordType<M>) return false;
+      actor_.on(*static_cast<const M*>(message), out);
+      return true;
+    } else {
+      return false;
+    }
+  }
+  template <class M>
+  bool try_one(const PayloadView& message, Outbox& out, Result<void>& result) {
     if constexpr (WireMessage<M>) {
       if (message.kind != M::kKind) return false;
       M decoded;

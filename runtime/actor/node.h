@@ -5,19 +5,20 @@
 //
 // A turn is one message, event, posted function or tick. run() takes at most `turns_max` of them and then flushes the links,
 // so that all messages to one peer share frames and a chatty actor cannot starve the sockets. Messages between slots of the
-// node go through the mailbox and are never copied or encoded again. Every cell gets a first tick when the node first runs.
+// node go through the mailbox as the values they are; those of other nodes are decoded in the memory of their frame. Every cell gets a first tick when the node first runs.
 // Bounded: the mailbox by `mailbox_max` (more is a bug of ours: it aborts); the loops stop reading while it is not empty.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <string_view>
-#include <variant>
 
 #include "runtime/actor/actor.h"
+#include "runtime/actor/mailbox.h"
 #include "runtime/actor/outbox.h"
+#include "runtime/base/check.h"
 #include "runtime/link/links.h"
 
 namespace baton {
@@ -67,22 +68,31 @@ class Node {
     Random random{0};
   };
   struct Posted {
-    std::uint32_t slot;
     std::function<void(Outbox&)> turn;
   };
-  using Item = std::variant<Delivered, LinkUp, LinkDown, Posted>;
 
-  void enqueue(Item item);
+  void enqueue(LinkEvent event);
+  void check_mailbox() const { CHECK(mailbox_.size() < options_.mailbox_max, "actors of this node flood each other"); }
   void take_link_events();
   void tick_due(Time now);
-  void handle(Time now, Item& item);
-  void deliver(Time now, const Delivered& message);
+  // One turn of the oldest record, which is no message that came as a value; true if the record is done with.
+  bool handle(Time now, Mailbox::Record& record);
+  void handle_local(Time now, Mailbox::Record& record, const void* message);
+  bool handle_arrived(Time now, Arrived& arrived);
   void tell_all(Time now, const std::function<void(Cell&, Outbox&)>& event);
+  // Null, and a dead letter, if nobody lives there.
+  Slot* tenant(std::uint32_t slot) {
+    if (slot < low_slots_.size() && low_slots_[slot] != nullptr && low_slots_[slot]->cell != nullptr) return low_slots_[slot];
+    return tenant_beyond(slot);
+  }
+  Slot* tenant_beyond(std::uint32_t slot);
 
   const NodeOptions options_;
   Links links_;
   std::map<std::uint32_t, Slot> slots_;
-  std::deque<Item> mailbox_;
+  std::array<Slot*, 16> low_slots_{};  // of slots_, for those below 16
+  Mailbox mailbox_;
+  std::string encoded_;  // memory in which messages to other nodes are encoded
   NodeCounters counters_;
 };
 

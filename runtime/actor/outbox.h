@@ -10,8 +10,11 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "runtime/actor/actor_ref.h"
+#include "runtime/actor/mailbox.h"
 #include "runtime/base/random.h"
 #include "runtime/base/time.h"
 
@@ -21,6 +24,14 @@ namespace baton {
 struct Payload {
   std::uint16_t kind = 0;
   std::string bytes;
+};
+
+// The same where it lies: what decode() reads. Valid as long as whoever handed it out says.
+struct PayloadView {
+  PayloadView(std::uint16_t k, std::string_view b) : kind(k), bytes(b) {}
+  PayloadView(const Payload& payload) : kind(payload.kind), bytes(payload.bytes) {}
+  std::uint16_t kind;
+  std::string_view bytes;
 };
 
 class Outbox {
@@ -41,11 +52,37 @@ class Outbox {
   // This life of `node` is over for us: drop its queue, never accept a frame of it again.
   virtual void fence(NodeId node, Incarnation incarnation) = 0;
 
-  // Encodes by argument-dependent lookup: `Payload encode(const Message&)` lives beside the message.
+  // To another node the message is encoded, by argument-dependent lookup: `Payload encode(const Message&)` lives beside it, or `void
+  // encode(const Message&, std::string& bytes)`, which needs no memory of its own. To an actor of this node it goes as it is.
   template <class Message>
-  void send(const ActorRef& to, const Message& message) {
+  void send(const ActorRef& to, Message&& message) {
+    static_assert(std::remove_cvref_t<Message>::kKind != 0, "message kind 0 is never used");
+    if (mailbox_ != nullptr && to.node == here_.node && (to.incarnation == here_.incarnation || to.incarnation.value == 0)) {
+      mailbox_->push(std::forward<Message>(message), {here_.slot, here_.generation, to.slot, to.generation});
+      return;
+    }
+    if constexpr (requires(std::string& bytes) { encode(message, bytes); }) {
+      if (encoded_ != nullptr) {
+        encode(message, *encoded_);
+        post_encoded(to, {std::remove_cvref_t<Message>::kKind, *encoded_});
+        return;
+      }
+    }
     post(to, encode(message));
   }
+
+ protected:
+  Outbox() = default;
+  // `here` is the actor that sends; mailbox and memory are borrowed.
+  Outbox(Mailbox& mailbox, std::string& encoded, const ActorRef& here) : mailbox_(&mailbox), encoded_(&encoded), here_(here) {}
+  const ActorRef& here() const { return here_; }
+  // post() of what lies in `encoded`; called only if that was given.
+  virtual void post_encoded(const ActorRef& to, const PayloadView& message) { post(to, {message.kind, std::string(message.bytes)}); }
+
+ private:
+  Mailbox* mailbox_ = nullptr;
+  std::string* encoded_ = nullptr;
+  ActorRef here_;
 };
 
 }  // namespace baton

@@ -24,6 +24,10 @@ class Channel {
   virtual Result<ConnectionId> connect(const std::string& address) = 0;
   // False: no credit now (queue full) or the inbound peer is gone. True promises nothing about arrival.
   virtual bool send(ConnectionId to, std::string_view frame) = 0;
+  // The same for a frame that was written into buffer(): a channel that takes it (and it returns true) need not copy it.
+  virtual bool send_buffer(ConnectionId to, std::string& frame) { return send(to, frame); }
+  // Memory for a frame, with content of no meaning.
+  virtual std::string buffer() { return {}; }
   virtual void close(ConnectionId connection) = 0;
   // Called for each frame that came in; a ConnectionId never seen before is a new inbound peer.
   virtual void set_receiver(std::function<void(ConnectionId, std::string_view)> receiver) = 0;

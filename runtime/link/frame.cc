@@ -2,8 +2,10 @@
 #include "runtime/link/frame.h"
 
 #include <bit>
+#include <cstddef>
 #include <cstring>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "runtime/base/check.h"
@@ -14,81 +16,80 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "frames are little-endian and written as they lie in memory");
 constexpr std::size_t kCountOffset = 72;
 
-template <class Integer>
-void put(std::string& bytes, Integer value) {
-  bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-// Reads in order; the caller has checked that enough is left.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  std::size_t left() const { return rest_.size(); }
-  template <class Integer>
-  Integer get() {
-    Integer value;
-    std::memcpy(&value, rest_.data(), sizeof value);
-    rest_.remove_prefix(sizeof value);
-    return value;
-  }
-  std::string_view take(std::size_t bytes) {
-    const std::string_view part = rest_.substr(0, bytes);
-    rest_.remove_prefix(bytes);
-    return part;
-  }
-
- private:
-  std::string_view rest_;
+// How a frame begins, as it lies in memory.
+struct WireHeader {
+  std::uint32_t magic;
+  std::uint16_t version;
+  std::uint16_t flags;
+  std::uint64_t source;
+  std::uint64_t source_incarnation;
+  std::uint64_t destination;
+  std::uint64_t destination_incarnation;
+  std::uint64_t first_sequence;
+  std::uint64_t ack;
+  std::uint64_t challenge;
+  std::uint64_t echo;
+  std::uint32_t count;
+  std::uint32_t reserved;
 };
+static_assert(sizeof(WireHeader) == kFrameHeaderBytes && offsetof(WireHeader, count) == kCountOffset);
 
+template <class Header>
+Header header_at(const char* bytes) {
+  Header header;
+  std::memcpy(&header, bytes, sizeof header);
+  return header;
+}
 tl::unexpected<Error> bogus(const char* what) { return fail(ErrorCode::kInvalidArgument, what); }
 
-Result<void> decode_message(Reader& in, FrameMessage& message) {
-  if (in.left() < kMessageHeaderBytes) return bogus("frame ends inside a message header");
-  const auto bytes = in.get<std::uint32_t>();
-  message.payload.kind = in.get<std::uint16_t>();
-  const auto reserved = in.get<std::uint16_t>();
-  message.source_slot = in.get<std::uint32_t>();
-  message.source_generation = in.get<std::uint32_t>();
-  message.destination_slot = in.get<std::uint32_t>();
-  message.destination_generation = in.get<std::uint32_t>();
-  if (message.payload.kind == 0 || reserved != 0) return bogus("message header is malformed");
-  if (bytes > in.left()) return bogus("frame ends inside a message");
-  message.payload.bytes = in.take(bytes);
+// Every message of `bytes` is whole and they fill it.
+Result<void> check_messages(std::string_view bytes, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (bytes.size() < kMessageHeaderBytes) return bogus("frame ends inside a message header");
+    const auto header = header_at<MessageHeader>(bytes.data());
+    if (header.kind == 0 || header.reserved != 0) return bogus("message header is malformed");
+    if (header.bytes > bytes.size() - kMessageHeaderBytes) return bogus("frame ends inside a message");
+    bytes.remove_prefix(kMessageHeaderBytes + header.bytes);
+  }
+  if (!bytes.empty()) return bogus("bytes after the last message");
   return {};
 }
 
 }  // namespace
 
-FrameWriter::FrameWriter(const FrameHeader& header) {
-  bytes_.reserve(256);
-  put(bytes_, kFrameMagic);
-  put(bytes_, kFrameVersion);
-  put(bytes_, header.flags);
-  put(bytes_, header.source.value);
-  put(bytes_, header.source_incarnation.value);
-  put(bytes_, header.destination.value);
-  put(bytes_, header.destination_incarnation.value);
-  put(bytes_, header.first_sequence);
-  put(bytes_, header.ack);
-  put(bytes_, header.challenge);
-  put(bytes_, header.echo);
-  put(bytes_, std::uint32_t{0});
-  put(bytes_, std::uint32_t{0});
-}
-
-void FrameWriter::add(const FrameMessage& message) {
+void append_message(std::string& bytes, const MessageView& message) {
   CHECK(message.payload.kind != 0, "message kind 0 is never used");
   CHECK(message.payload.bytes.size() <= kMessageBytesMax, "message does not fit into a frame");
-  put(bytes_, static_cast<std::uint32_t>(message.payload.bytes.size()));
-  put(bytes_, message.payload.kind);
-  put(bytes_, std::uint16_t{0});
-  put(bytes_, message.source_slot);
-  put(bytes_, message.source_generation);
-  put(bytes_, message.destination_slot);
-  put(bytes_, message.destination_generation);
-  bytes_ += message.payload.bytes;
+  const MessageHeader header{static_cast<std::uint32_t>(message.payload.bytes.size()), message.payload.kind, 0, message.source_slot,
+                             message.source_generation, message.destination_slot, message.destination_generation};
+  bytes.append(reinterpret_cast<const char*>(&header), sizeof header);
+  bytes.append(message.payload.bytes);
+}
+
+MessageBatch::MessageBatch(std::string_view bytes, std::size_t count, std::string storage) : bytes_(std::move(storage)), count_(count) {
+  bytes_.assign(bytes);
+}
+
+MessageView MessageBatch::operator[](std::size_t index) const {
+  std::size_t at = at_;
+  for (; index > 0; --index) at += message_bytes_at(bytes_, at);
+  return view_at(at);
+}
+
+FrameWriter::FrameWriter(const FrameHeader& header, std::string storage) : bytes_(std::move(storage)) {
+  const WireHeader wire{kFrameMagic, kFrameVersion, header.flags, header.source.value, header.source_incarnation.value, header.destination.value,
+                        header.destination_incarnation.value, header.first_sequence, header.ack, header.challenge, header.echo, 0, 0};
+  bytes_.assign(reinterpret_cast<const char*>(&wire), sizeof wire);
+}
+
+void FrameWriter::add(const MessageView& message) {
+  append_message(bytes_, message);
   ++messages_;
+}
+
+void FrameWriter::add_written(std::string_view bytes, std::size_t count) {
+  bytes_.append(bytes);
+  messages_ += static_cast<std::uint32_t>(count);
 }
 
 std::string FrameWriter::take() {
@@ -96,36 +97,25 @@ std::string FrameWriter::take() {
   return std::move(bytes_);
 }
 
-Result<Frame> decode_frame(std::string_view bytes) {
+Result<Frame> decode_frame(std::string_view bytes, std::string storage) {
   if (bytes.size() < kFrameHeaderBytes) return bogus("frame is shorter than its header");
   if (bytes.size() > kFrameBytesMax) return bogus("frame is longer than allowed");
-  Reader in(bytes);
-  if (in.get<std::uint32_t>() != kFrameMagic) return bogus("not a link frame");
-  if (in.get<std::uint16_t>() != kFrameVersion) return fail(ErrorCode::kIncompatible, "frame of another link version");
-  Frame frame;
-  FrameHeader& header = frame.header;
-  header.flags = in.get<std::uint16_t>();
-  header.source.value = in.get<std::uint64_t>();
-  header.source_incarnation.value = in.get<std::uint64_t>();
-  header.destination.value = in.get<std::uint64_t>();
-  header.destination_incarnation.value = in.get<std::uint64_t>();
-  header.first_sequence = in.get<std::uint64_t>();
-  header.ack = in.get<std::uint64_t>();
-  header.challenge = in.get<std::uint64_t>();
-  header.echo = in.get<std::uint64_t>();
-  const auto count = in.get<std::uint32_t>();
-  const auto reserved = in.get<std::uint32_t>();
-  if ((header.flags & ~kFrameFlagsKnown) != 0 || reserved != 0) return bogus("frame sets bits of no meaning");
+  const auto wire = header_at<WireHeader>(bytes.data());
+  if (wire.magic != kFrameMagic) return bogus("not a link frame");
+  if (wire.version != kFrameVersion) return fail(ErrorCode::kIncompatible, "frame of another link version");
+  const FrameHeader header{wire.flags, NodeId{wire.source}, Incarnation{wire.source_incarnation}, NodeId{wire.destination},
+                           Incarnation{wire.destination_incarnation}, wire.first_sequence, wire.ack, wire.challenge, wire.echo};
+  const std::uint32_t count = wire.count;
+  const std::string_view body = bytes.substr(kFrameHeaderBytes);
+  if ((header.flags & ~kFrameFlagsKnown) != 0 || wire.reserved != 0) return bogus("frame sets bits of no meaning");
   if (header.source.value == 0 || header.source_incarnation.value == 0 || header.destination.value == 0) return bogus("frame without addresses");
   if ((header.challenge == 0) != ((header.flags & kFrameFenced) != 0)) return bogus("every frame but a refusal carries a challenge");
   if ((header.flags & kFrameFenced) != 0 && (header.flags != kFrameFenced || count != 0)) return bogus("a refusal says nothing else");
-  if (count > kFrameMessagesMax || count * kMessageHeaderBytes > in.left()) return bogus("message count does not fit the frame");
+  if (count > kFrameMessagesMax || count * kMessageHeaderBytes > body.size()) return bogus("message count does not fit the frame");
   if ((count == 0) != (header.first_sequence == 0)) return bogus("sequence number and message count disagree");
   if (header.first_sequence > std::numeric_limits<std::uint64_t>::max() - count) return bogus("sequence number out of range");
-  frame.messages.resize(count);
-  for (FrameMessage& message : frame.messages) RETURN_IF_ERROR(decode_message(in, message));
-  if (in.left() != 0) return bogus("bytes after the last message");
-  return frame;
+  RETURN_IF_ERROR(check_messages(body, count));
+  return Frame{header, MessageBatch(body, count, std::move(storage))};
 }
 
 }  // namespace baton

@@ -18,7 +18,7 @@ Links::Peer& Links::peer_of(NodeId node) {
   auto it = peers_.find(node);
   if (it != peers_.end()) return it->second;
   if (peers_.size() >= limits_.peers_max) forget_silent_peers();
-  Peer& peer = peers_.emplace(node, Peer(node)).first->second;
+  Peer& peer = peers_.try_emplace(node, node).first->second;
   renew_challenge(peer);
   peer.hello_delay = limits_.hello_initial;
   peer.resend_delay = limits_.resend_initial;
@@ -76,7 +76,7 @@ void Links::introduce(NodeId node, const std::string& address) {
   mark(peer);
 }
 
-void Links::send(Time now, const ActorRef& to, FrameMessage message) {
+void Links::send(Time now, const ActorRef& to, MessageView message) {
   CHECK(to.node != self_, "local messages do not cross a link");
   CHECK(message.payload.kind != 0, "message kind 0 is never used");
   if (!to.valid()) {
@@ -98,7 +98,7 @@ void Links::send(Time now, const ActorRef& to, FrameMessage message) {
   }
   mark(peer);
   if (up) {
-    queue(now, peer, std::move(message));
+    queue(now, peer, message);
     return;
   }
   const std::size_t bytes = message.wire_bytes();
@@ -114,12 +114,14 @@ void Links::send(Time now, const ActorRef& to, FrameMessage message) {
     peer.retry_delay = limits_.retry_initial;
   }
   peer.pending_bytes += bytes;
-  peer.pending.push_back({to.incarnation, std::move(message)});
+  peer.pending.push_back({to.incarnation,
+                          {message.source_slot, message.source_generation, message.destination_slot, message.destination_generation,
+                           {message.payload.kind, std::string(message.payload.bytes)}}});
 }
 
-void Links::queue(Time now, Peer& peer, FrameMessage message) {
+void Links::queue(Time now, Peer& peer, const MessageView& message) {
   if (peer.session->empty()) peer.progress_at = now;
-  if (peer.session->push(std::move(message))) return;
+  if (peer.session->push(message)) return;
   ++counters_.overflows;
   drop(now, peer.node, peer.life, "queue overflow");
 }
@@ -140,6 +142,7 @@ void Links::retire(Peer& peer, Incarnation incarnation) {
   if (incarnation.value == 0 || std::find(peer.retired.begin(), peer.retired.end(), incarnation) != peer.retired.end()) return;
   if (peer.retired.size() >= limits_.retired_max) peer.retired.pop_front();
   peer.retired.push_back(incarnation);
+  ++endings_;
   renew_challenge(peer);
 }
 

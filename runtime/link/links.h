@@ -77,20 +77,22 @@ struct LinkCounters {
 // For a node that binds nothing.
 inline constexpr Duration kClientKeepalive = std::chrono::seconds(1);
 
-struct Delivered {
-  ActorRef from;
-  ActorRef to;
-  Payload payload;
+// Messages of a life, in the memory they came in.
+struct Arrived {
+  NodeId node;
+  Incarnation life;
+  std::uint64_t endings = 0;  // Links::endings() then: as long as that is the same, no life has ended
+  MessageBatch messages;
 };
-using LinkEvent = std::variant<LinkUp, LinkDown, Delivered>;
+using LinkEvent = std::variant<LinkUp, LinkDown, Arrived>;
 
 class Links {
  public:
   Links(NodeId self, Incarnation incarnation, Channel& channel, const LinkLimits& limits);
 
   void introduce(NodeId node, const std::string& address);
-  // `message.destination_*` are filled from `to`. Queues only; flush() sends.
-  void send(Time now, const ActorRef& to, FrameMessage message);
+  // `message.destination_*` are filled from `to`. Queues a copy; flush() sends.
+  void send(Time now, const ActorRef& to, MessageView message);
   void fence(Time now, NodeId node, Incarnation incarnation);
   // The life misbehaved: the same as fence, with the reason the actors are told.
   void drop(Time now, NodeId node, Incarnation incarnation, const std::string& reason);
@@ -104,6 +106,11 @@ class Links {
 
   // What happened since the last call, in order.
   std::vector<LinkEvent> take_events();
+  bool has_events() const { return !events_.empty(); }
+  // Memory of an event that was handled, for what comes next.
+  void recycle(Arrived& arrived) { pool_.give(arrived.messages.take_storage()); }
+  // Grows whenever a life is retired.
+  std::uint64_t endings() const { return endings_; }
   bool retired(NodeId node, Incarnation incarnation) const;
   // Nothing waits to be sent or acknowledged.
   bool drained() const;
@@ -169,7 +176,7 @@ class Links {
   void note_route(Peer& peer, ConnectionId connection);
   void in_session(Time now, Peer& peer, Frame frame);
 
-  void queue(Time now, Peer& peer, FrameMessage message);
+  void queue(Time now, Peer& peer, const MessageView& message);
   void retire(Peer& peer, Incarnation incarnation);
   void end_life(Peer& peer, Incarnation incarnation, const std::string& reason);
   void drop_pending(Peer& peer, Incarnation wanted);
@@ -178,7 +185,8 @@ class Links {
 
   FrameHeader header_for(const Peer& peer) const;
   bool dial(Peer& peer);
-  bool transmit(Peer& peer, const std::string& frame);
+  // `frame` was written into the channel's buffer().
+  bool transmit(Peer& peer, std::string frame);
   void refused(Time now, Peer& peer);
   void say_hello(Time now, Peer& peer);
   void send_acknowledgement(Time now, Peer& peer);
@@ -190,11 +198,13 @@ class Links {
   const Incarnation incarnation_;
   Channel& channel_;
   const LinkLimits limits_;
+  BufferPool pool_;
   std::map<NodeId, Peer> peers_;
   Timers<NodeId> timers_;
   std::vector<NodeId> dirty_;
   std::vector<LinkEvent> events_;
   std::uint64_t challenges_ = 0;
+  std::uint64_t endings_ = 0;
   LinkCounters counters_;
 };
 

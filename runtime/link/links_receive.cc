@@ -6,10 +6,16 @@
 #include "runtime/link/links.h"
 
 namespace baton {
+namespace {
+
+// Smaller ones get memory of their own, which the allocator has at hand.
+constexpr std::size_t kSmallBodyBytes = 4096;
+
+}  // namespace
 
 void Links::receive(Time now, ConnectionId connection, std::string_view bytes) {
   ++counters_.frames_received;
-  Result<Frame> decoded = decode_frame(bytes);
+  Result<Frame> decoded = decode_frame(bytes, bytes.size() > kFrameHeaderBytes + kSmallBodyBytes ? pool_.take() : std::string());
   if (!decoded || decoded->header.source == self_) {
     ++counters_.bogus_frames;
     return;
@@ -119,7 +125,7 @@ void Links::establish(Time now, Peer& peer, const FrameHeader& header) {
   if (peer.session) end_life(peer, peer.life, "replaced by a new life");
   peer.routes.clear();
   peer.life = header.source_incarnation;
-  peer.session.emplace(limits_.session);
+  peer.session.emplace(limits_.session, pool_);
   peer.token = header.echo;
   peer.echo = header.challenge;
   peer.confirmed = (header.flags & kFrameHello) == 0;
@@ -135,7 +141,7 @@ void Links::establish(Time now, Peer& peer, const FrameHeader& header) {
   for (Pending& waiting : pending) {
     const bool ours = waiting.wanted.value == 0 || waiting.wanted == peer.life;
     if (ours && peer.session) {
-      queue(now, peer, std::move(waiting.message));
+      queue(now, peer, waiting.message);
     } else if (!ours) {
       // Meant for a life that has not answered yet and may still do so.
       peer.pending_bytes += waiting.message.wire_bytes();
@@ -187,11 +193,7 @@ void Links::in_session(Time now, Peer& peer, Frame frame) {
   peer.unacknowledged += count;
   if (accepted.duplicate || session.gap() || peer.unacknowledged >= limits_.ack_after_messages) peer.ack_now = true;
   if (peer.ack_at == kNever) peer.ack_at = now + limits_.ack_delay;
-  for (FrameMessage& message : accepted.messages) {
-    events_.emplace_back(Delivered{{peer.node, peer.life, message.source_slot, message.source_generation},
-                                {self_, incarnation_, message.destination_slot, message.destination_generation},
-                                std::move(message.payload)});
-  }
+  for (MessageBatch& batch : accepted.batches) events_.emplace_back(Arrived{peer.node, peer.life, endings_, std::move(batch)});
 }
 
 }  // namespace baton

@@ -6,7 +6,6 @@
 #include "runtime/link/links.h"
 
 namespace baton {
-
 FrameHeader Links::header_for(const Peer& peer) const {
   FrameHeader header;
   header.source = self_;
@@ -31,19 +30,16 @@ bool Links::dial(Peer& peer) {
   return true;
 }
 
-bool Links::transmit(Peer& peer, const std::string& frame) {
+bool Links::transmit(Peer& peer, std::string frame) {
+  bool sent = false;
   for (const ConnectionId route : peer.routes) {
-    if (!channel_.send(route, frame)) continue;
-    ++counters_.frames_sent;
-    return true;
+    sent = channel_.send_buffer(route, frame);
+    if (sent) break;
   }
   const bool tried = std::find(peer.routes.begin(), peer.routes.end(), peer.dialled) != peer.routes.end();
-  if (!tried && dial(peer) && channel_.send(peer.dialled, frame)) {
-    ++counters_.frames_sent;
-    return true;
-  }
-  ++counters_.refused_by_channel;
-  return false;
+  if (!sent && !tried && dial(peer)) sent = channel_.send_buffer(peer.dialled, frame);
+  ++(sent ? counters_.frames_sent : counters_.refused_by_channel);
+  return sent;
 }
 
 void Links::refused(Time now, Peer& peer) {
@@ -88,14 +84,14 @@ void Links::send_queued(Time now, Peer& peer) {
   FrameHeader header = header_for(peer);
   if (std::exchange(peer.resend_oldest, false) && session.in_flight()) {
     header.first_sequence = session.oldest_sequence();
-    FrameWriter frame(header);
+    FrameWriter frame(header, channel_.buffer());
     const std::size_t messages = session.fill_oldest(frame);
     ++counters_.resends;
     if (transmit(peer, frame.take())) after_send(now, peer, messages);
   }
   while (session.ready() && peer.retry_at == kNever && !(peer.probing && session.in_flight())) {
     header.first_sequence = session.cursor_sequence();
-    FrameWriter frame(header);
+    FrameWriter frame(header, channel_.buffer());
     const std::size_t messages = session.fill(frame);
     if (!transmit(peer, frame.take())) {
       refused(now, peer);
@@ -107,7 +103,7 @@ void Links::send_queued(Time now, Peer& peer) {
 }
 
 void Links::send_acknowledgement(Time now, Peer& peer) {
-  if (transmit(peer, FrameWriter(header_for(peer)).take())) {
+  if (transmit(peer, FrameWriter(header_for(peer), channel_.buffer()).take())) {
     after_send(now, peer, 0);
   } else {
     peer.ack_now = false;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "runtime/base/check.h"
+#include "runtime/link/ucx_version.h"
 
 namespace baton {
 namespace {
@@ -33,6 +34,7 @@ bool find_all(void* handle, UcxLibrary& library) {
   found = found && find(handle, "ucp_ep_close_nbx", library.ucp_ep_close_nbx);
   found = found && find(handle, "ucp_ep_create", library.ucp_ep_create);
   found = found && find(handle, "ucp_ep_print_info", library.ucp_ep_print_info);
+  found = found && find(handle, "ucp_get_version_string", library.ucp_get_version_string);
   found = found && find(handle, "ucp_init_version", library.ucp_init_version);
   found = found && find(handle, "ucp_listener_create", library.ucp_listener_create);
   found = found && find(handle, "ucp_listener_destroy", library.ucp_listener_destroy);
@@ -74,6 +76,11 @@ const Loaded& loaded_ucx() {
 Result<void> load_ucx() {
   if (const std::string& why = loaded_ucx().why_not; !why.empty()) return fail(ErrorCode::kUnavailable, why);
   return {};
+}
+
+Result<std::string> ucx_version() {
+  RETURN_IF_ERROR(load_ucx());
+  return std::string(ucx().ucp_get_version_string());
 }
 
 const UcxLibrary& ucx() {

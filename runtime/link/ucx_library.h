@@ -19,6 +19,7 @@ struct UcxLibrary {
   decltype(&::ucp_ep_close_nbx) ucp_ep_close_nbx = nullptr;
   decltype(&::ucp_ep_create) ucp_ep_create = nullptr;
   decltype(&::ucp_ep_print_info) ucp_ep_print_info = nullptr;
+  decltype(&::ucp_get_version_string) ucp_get_version_string = nullptr;
   decltype(&::ucp_init_version) ucp_init_version = nullptr;
   decltype(&::ucp_listener_create) ucp_listener_create = nullptr;
   decltype(&::ucp_listener_destroy) ucp_listener_destroy = nullptr;

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "runtime/base/result.h"
-#include "runtime/link/message_link.h"
+#include "runtime/link/plane_worker.h"
 
 namespace baton {
 
@@ -27,19 +27,11 @@ struct UcxWorkerOptions {
   std::uint64_t pool_bytes = 0;
 };
 
-class UcxWorker : public MessageLink {
+class UcxWorker : public PlaneWorker {
  public:
   static Result<std::unique_ptr<UcxWorker>> create(const UcxWorkerOptions& options, MessageEvents& events);
 
   virtual std::span<std::byte> pool() const = 0;
-  virtual const std::string& address() const = 0;
-  // Completes what it can; returns how much happened (0: nothing to do now).
-  virtual unsigned progress() = 0;
-  // True if the caller may sleep on event_fd() now; false if there is work, call progress() again.
-  virtual bool arm() = 0;
-  virtual int event_fd() const = 0;
-  // Endpoints not yet gone, closing ones included.
-  virtual std::size_t endpoints() const = 0;
 };
 
 }  // namespace baton

@@ -3,11 +3,15 @@
 
 #include <zmq.h>
 
+#include <atomic>
 #include <cerrno>
 #include <deque>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "runtime/base/check.h"
 
@@ -49,6 +53,56 @@ class Message {
  private:
   zmq_msg_t message_;
 };
+
+// Buffers that have left, given back by ZeroMQ's own threads.
+class Returned {
+ public:
+  std::string take() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (buffers_.empty()) return {};
+    std::string buffer = std::move(buffers_.back());
+    buffers_.pop_back();
+    return buffer;
+  }
+  void give(std::string buffer) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (buffers_.size() < ZmqChannel::kBuffersMax && buffer.capacity() <= 4 * kSocketBytes) buffers_.push_back(std::move(buffer));
+  }
+
+ private:
+  static constexpr std::size_t kSocketBytes = 64u << 10;
+  std::mutex mutex_;
+  std::vector<std::string> buffers_;
+};
+
+// A frame whose memory ZeroMQ holds.
+struct Lent {
+  std::string frame;
+  std::shared_ptr<Returned> home;
+  std::atomic<bool> handed_over{false};  // orders what ZeroMQ's own queue orders, but where TSan sees it
+
+  static void done(void*, void* hint) {
+    const std::unique_ptr<Lent> lent(static_cast<Lent*>(hint));
+    CHECK(lent->handed_over.load(std::memory_order_acquire));
+    if (lent->home) lent->home->give(std::move(lent->frame));
+  }
+};
+
+// Takes the frame if it returns true.
+bool send_lent(void* socket, std::string& frame, const std::shared_ptr<Returned>& home) {
+  auto lent = std::make_unique<Lent>();
+  lent->frame = std::move(frame);
+  lent->home = home;
+  zmq_msg_t message;
+  CHECK(zmq_msg_init_data(&message, lent->frame.data(), lent->frame.size(), &Lent::done, lent.get()) == 0, reason());
+  Lent* const held = lent.release();
+  held->handed_over.store(true, std::memory_order_release);
+  if (zmq_msg_send(&message, socket, ZMQ_DONTWAIT) >= 0) return true;
+  frame = std::move(held->frame);
+  held->home.reset();
+  zmq_msg_close(&message);
+  return false;
+}
 
 }  // namespace
 
@@ -135,6 +189,24 @@ struct ZmqChannel::Sockets {
     }
     return true;
   }
+  // `put` sends one part.
+  template <class Put>
+  bool send(ConnectionId to, const Put& put) {
+    const auto dialled = dials.find(to);
+    if (dialled != dials.end()) {
+      touch(to);
+      return put(dialled->second.socket);
+    }
+    const auto peer = inbound.find(to);
+    if (peer == inbound.end()) return false;
+    touch(kRouter);
+    const std::string& id = peer->second.routing_id;
+    if (zmq_send(router, id.data(), id.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
+      if (zmq_errno() == EHOSTUNREACH) forget(to);
+      return false;
+    }
+    return put(router);
+  }
   static void drain_parts(void* socket, bool more) {
     while (more) {
       Message rest;
@@ -153,15 +225,16 @@ struct ZmqChannel::Sockets {
   // Some frames of one socket; true if it has more.
   bool pump_socket(ConnectionId id, std::size_t& budget) {
     for (std::size_t frames = 0; frames < kSocketFramesMax && budget > 0; ++frames, --budget) {
-      // Looked up each time: the receiver may close it.
+      // Looked up each time: the receiver may close it. A read that finds nothing makes the socket process its commands.
       void* socket = socket_of(id);
-      if (socket == nullptr || !readable(socket) || !receive_one(socket, id)) return false;
+      if (socket == nullptr || !receive_one(socket, id)) return false;
     }
     void* socket = socket_of(id);
     return socket != nullptr && readable(socket);
   }
 
   ZmqOptions options;
+  std::shared_ptr<Returned> returned = std::make_shared<Returned>();
   void* context;
   void* router = nullptr;
   std::map<ConnectionId, Dialled> dials;
@@ -235,23 +308,19 @@ Result<ConnectionId> ZmqChannel::connect(const std::string& address) {
 }
 
 bool ZmqChannel::send(ConnectionId to, std::string_view frame) {
-  Sockets& s = *sockets_;
-  if (frame.size() > kFrameBytesMax) return false;
-  const auto dialled = s.dials.find(to);
-  if (dialled != s.dials.end()) {
-    s.touch(to);
-    return zmq_send(dialled->second.socket, frame.data(), frame.size(), ZMQ_DONTWAIT) >= 0;
-  }
-  const auto peer = s.inbound.find(to);
-  if (peer == s.inbound.end()) return false;
-  s.touch(kRouter);
-  const std::string& id = peer->second.routing_id;
-  if (zmq_send(s.router, id.data(), id.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
-    if (zmq_errno() == EHOSTUNREACH) s.forget(to);
-    return false;
-  }
-  return zmq_send(s.router, frame.data(), frame.size(), ZMQ_DONTWAIT) >= 0;
+  return frame.size() <= kFrameBytesMax &&
+         sockets_->send(to, [&](void* socket) { return zmq_send(socket, frame.data(), frame.size(), ZMQ_DONTWAIT) >= 0; });
 }
+
+bool ZmqChannel::send_buffer(ConnectionId to, std::string& frame) {
+  if (frame.size() >= kLentBytesMin && frame.size() <= kFrameBytesMax)
+    return sockets_->send(to, [&](void* socket) { return send_lent(socket, frame, sockets_->returned); });
+  const bool sent = send(to, frame);
+  if (sent) sockets_->returned->give(std::move(frame));
+  return sent;
+}
+
+std::string ZmqChannel::buffer() { return sockets_->returned->take(); }
 
 // A ROUTER cannot hang up on one peer; forgetting it makes its next frame a new connection.
 void ZmqChannel::close(ConnectionId connection) {

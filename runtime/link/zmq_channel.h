@@ -35,6 +35,9 @@ class ZmqChannel final : public Channel {
   static constexpr std::size_t kPumpFramesMax = 64;
   static constexpr std::size_t kSocketFramesMax = 16;
   static constexpr std::size_t kInboundMax = 65536;
+  // From this size on a frame is not copied into ZeroMQ; its memory comes back when it has left.
+  static constexpr std::size_t kLentBytesMin = 4096;
+  static constexpr std::size_t kBuffersMax = 64;
 
   // kAlreadyExists names the address if another process has it.
   static Result<std::unique_ptr<ZmqChannel>> open(const ZmqOptions& options);
@@ -50,6 +53,8 @@ class ZmqChannel final : public Channel {
 
   Result<ConnectionId> connect(const std::string& address) override;
   bool send(ConnectionId to, std::string_view frame) override;
+  bool send_buffer(ConnectionId to, std::string& frame) override;
+  std::string buffer() override;
   void close(ConnectionId connection) override;
   void set_receiver(std::function<void(ConnectionId, std::string_view)> receiver) override;
 

@@ -11,7 +11,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/link/inproc_data_plane.h"
 #include "runtime/link/sim_data_plane.h"
-#include "runtime/link/ucx_data_plane.h"
+#include "runtime/link/threaded_data_plane.h"
 
 // UCX is not built with the thread sanitizer: what it orders through shared memory looks like races of the memcpy it calls.
 extern "C" const char* __tsan_default_suppressions();
@@ -25,6 +25,7 @@ std::string name_of(PlaneKind kind) {
   switch (kind) {
     case PlaneKind::kUcxShm: return "UcxShm";
     case PlaneKind::kUcxTcp: return "UcxTcp";
+    case PlaneKind::kTcp: return "Tcp";
     case PlaneKind::kInproc: return "Inproc";
     case PlaneKind::kSim: return "Sim";
   }
@@ -120,23 +121,23 @@ class RealTimeRig : public DataPlaneRig {
   }
 };
 
-class UcxRig final : public RealTimeRig {
+class ThreadedRig final : public RealTimeRig {
  public:
-  UcxRig(RigOptions options, std::vector<std::string> transports) : RealTimeRig(options), transports_(std::move(transports)) {
+  ThreadedRig(RigOptions options, std::vector<std::string> transports) : RealTimeRig(options), transports_(std::move(transports)) {
     start();
   }
-  PlaneCore::Stats stats(std::size_t i) override { return static_cast<UcxDataPlane&>(plane(i)).stats().plane; }
+  PlaneCore::Stats stats(std::size_t i) override { return static_cast<ThreadedDataPlane&>(plane(i)).stats().plane; }
 
  private:
   void make_plane(End& end) override {
-    UcxOptions options;
+    ThreadedPlaneOptions options;
     options.transports = transports_;
     options.self = end.key;
     options.pool_bytes = options_.pool_bytes;
     options.sink = [log = end.log](DataPlaneEvent event) { log->add(std::move(event)); };
     options.digest = test_digest;
     options.grace = options_.grace;
-    Result<std::unique_ptr<UcxDataPlane>> made = UcxDataPlane::create(std::move(options));
+    Result<std::unique_ptr<ThreadedDataPlane>> made = ThreadedDataPlane::create(std::move(options));
     CHECK(made.has_value(), made ? "" : made.error().message);
     end.pool = (*made)->pool();
     end.plane = *std::move(made);
@@ -196,8 +197,9 @@ class SimRig final : public DataPlaneRig {
 
 std::unique_ptr<DataPlaneRig> DataPlaneRig::make(PlaneKind kind, RigOptions options) {
   switch (kind) {
-    case PlaneKind::kUcxShm: return std::make_unique<UcxRig>(options, std::vector<std::string>{"shm", "tcp"});
-    case PlaneKind::kUcxTcp: return std::make_unique<UcxRig>(options, std::vector<std::string>{"tcp"});
+    case PlaneKind::kUcxShm: return std::make_unique<ThreadedRig>(options, std::vector<std::string>{"shm", "tcp"});
+    case PlaneKind::kUcxTcp: return std::make_unique<ThreadedRig>(options, std::vector<std::string>{"ucx_tcp"});
+    case PlaneKind::kTcp: return std::make_unique<ThreadedRig>(options, std::vector<std::string>{"tcp"});
     case PlaneKind::kInproc: return std::make_unique<InprocRig>(options);
     case PlaneKind::kSim: return std::make_unique<SimRig>(options);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // DataPlaneRig: two or more data planes of one kind with their pools and a record of what they reported, so that one script
-// runs over UCX, in process and simulated. Test thread; the record is guarded, since real planes report from their thread.
+// runs over UCX, over TCP, in process and simulated. Test thread; the record is guarded, since real planes report from their thread.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ namespace baton::test {
 
 using namespace std::chrono_literals;
 
-enum class PlaneKind { kUcxShm, kUcxTcp, kInproc, kSim };
+enum class PlaneKind { kUcxShm, kUcxTcp, kTcp, kInproc, kSim };
 std::string name_of(PlaneKind kind);
 
 // What one plane reported, in order.

@@ -51,6 +51,26 @@ TEST_F(NodeTest, ActorsOfOneNodeTalkThroughTheMailbox) {
   EXPECT_EQ(node.links().counters().frames_sent, 0u);
 }
 
+TEST_F(NodeTest, AMessageToOurselvesIsNeverEncodedAndKeepsItsPlaceAmongOthers) {
+  const ActorRef first = node.add(1, cell_one);
+  node.add(2, cell_two);
+  node.post(2, [&](Outbox& out) {
+    out.send(first, Text{"undecodable"});
+    out.post(first, encode(Text{"encoded by hand"}));
+    std::string moved(1000, 'm');
+    out.send(first, Text{std::move(moved)});
+  });
+  drain();
+  EXPECT_EQ(one.texts, (Names{"undecodable", "encoded by hand", std::string(1000, 'm')}));
+  EXPECT_EQ(one.senders[2], node.ref(2));
+}
+
+TEST_F(NodeTest, AMessageToOurselvesThatIsNotAcceptedIsABug) {
+  const ActorRef first = node.add(1, cell_one);
+  node.post(1, [&](Outbox& out) { out.send(first, Unknown{}); });
+  EXPECT_DEATH(drain(), "not accepted: kind 77");
+}
+
 TEST_F(NodeTest, WhicheverLivesNowMayBeOurselvesAndAnEarlierLifeOfOursIsNobody) {
   node.add(1, cell_one);
   node.post(1, [&](Outbox& out) {

@@ -86,7 +86,8 @@ class LinksPair : public ::testing::Test {
     for (const LinkEvent& event : links.take_events()) {
       if (const auto* up = std::get_if<LinkUp>(&event)) all.push_back("up " + std::to_string(up->incarnation.value));
       if (const auto* down = std::get_if<LinkDown>(&event)) all.push_back("down " + down->reason);
-      if (const auto* message = std::get_if<Delivered>(&event)) all.push_back(message->payload.bytes);
+      if (const auto* arrived = std::get_if<Arrived>(&event))
+        for (std::size_t i = 0; i < arrived->messages.size(); ++i) all.emplace_back(arrived->messages[i].payload.bytes);
     }
     return all;
   }
@@ -130,6 +131,39 @@ TEST_F(LinksPair, AnAcknowledgementWaitsALittleAndRidesOnAnAnswer) {
   const auto before = b.counters().frames_sent;
   pass(1s);
   EXPECT_EQ(b.counters().frames_sent, before) << "nothing is left to acknowledge at b";
+}
+
+TEST_F(LinksPair, MessagesOfOneTurnLeaveAsOneFrameInTheirOrder) {
+  connect();
+  Words sent;
+  for (int i = 0; i < 300; ++i) {
+    sent.push_back(std::to_string(i) + std::string(static_cast<std::size_t>(i % 50), 'x'));
+    a.send(now, {kB, {}, 1, 0}, {3, 4, 0, 0, {1, sent.back()}});
+  }
+  EXPECT_TRUE(wire.carried.empty()) << "nothing leaves before the turn ends";
+  a.flush(now);
+  ASSERT_EQ(wire.carried.size(), 1u);
+  EXPECT_EQ(decode_frame(wire.carried.front().bytes)->messages.size(), 300u);
+  carry();
+  EXPECT_EQ(words(b), sent);
+}
+
+TEST_F(LinksPair, AFrameHoldsNoMoreThanItsBoundOrOneMessage) {
+  connect();
+  Words sent;
+  for (int i = 0; i < 1000; ++i) {
+    sent.push_back(std::to_string(i) + std::string(i == 500 ? 2 * kFrameBytesTarget : 200, 'x'));
+    a.send(now, {kB, {}, 1, 0}, {3, 4, 0, 0, {1, sent.back()}});
+  }
+  a.flush(now);
+  std::size_t bytes = 0;
+  for (const Wire::Carried& frame : wire.carried) {
+    EXPECT_TRUE(frame.bytes.size() <= kFrameBytesTarget || decode_frame(frame.bytes)->messages.size() == 1u);
+    bytes += frame.bytes.size();
+  }
+  EXPECT_LE(wire.carried.size(), bytes / kFrameBytesTarget + 4) << "frames are full";
+  carry();
+  EXPECT_EQ(words(b), sent);
 }
 
 TEST_F(LinksPair, ManyMessagesAreAcknowledgedWithoutDelay) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every DataPlane does: the same scripts over UCX by shared memory and by TCP, in process and simulated.
+// What every DataPlane does: the same scripts over UCX by shared memory and by TCP, over our own sockets, in process and simulated.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -88,7 +88,7 @@ class DataPlaneConformance : public testing::TestWithParam<PlaneKind> {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, DataPlaneConformance,
-                         testing::Values(PlaneKind::kUcxShm, PlaneKind::kUcxTcp, PlaneKind::kInproc, PlaneKind::kSim),
+                         testing::Values(PlaneKind::kUcxShm, PlaneKind::kUcxTcp, PlaneKind::kTcp, PlaneKind::kInproc, PlaneKind::kSim),
                          [](const auto& parameter) { return name_of(parameter.param); });
 
 TEST_P(DataPlaneConformance, OnePieceArrivesAndCompletes) {
@@ -404,7 +404,7 @@ TEST_P(DataPlaneConformance, ConnectIsIdempotentAndTransportTellsTheTruth) {
   push(1, transfer_id(1), pieces(2));
   expect_closed(transfer_id(1), "complete");
   const std::map<PlaneKind, std::string> expected = {
-      {PlaneKind::kUcxShm, "shm"}, {PlaneKind::kUcxTcp, "tcp"}, {PlaneKind::kInproc, "inproc"}, {PlaneKind::kSim, "sim"}};
+      {PlaneKind::kUcxShm, "shm"}, {PlaneKind::kUcxTcp, "tcp"}, {PlaneKind::kTcp, "tcp"}, {PlaneKind::kInproc, "inproc"}, {PlaneKind::kSim, "sim"}};
   EXPECT_TRUE(rig().wait([&] { return rig().plane(0).transport(rig().key(1)) == expected.at(GetParam()); }))
       << rig().plane(0).transport(rig().key(1));
 }

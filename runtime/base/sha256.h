@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256, to know a downloaded file for the one that was meant. Not used for anything secret. One thread per object.
+// SHA-256: to know a downloaded file for the one that was meant, and keys without keeping them. One thread per object.
 // FIPS 180-4.
 #pragma once
 

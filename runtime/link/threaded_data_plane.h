@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// UcxDataPlane: the DataPlane over UCX active messages: PlaneCore's rules, UcxWorker's transport, one data thread that owns
-// both. It allocates and owns the pool. The thread spins while pieces are moving and sleeps otherwise. Calls from the
+// ThreadedDataPlane: the DataPlane between processes: PlaneCore's rules, PathWorker's transports (UCX, sockets), one data thread
+// that owns both. It allocates and owns the pool. The thread spins while pieces are moving and sleeps otherwise. Calls from the
 // actor's thread are queued and wake it; events leave on the data thread. What is bounded: see PlaneCore.
 #pragma once
 
@@ -17,31 +17,32 @@
 #include "runtime/base/result.h"
 #include "runtime/link/data_plane.h"
 #include "runtime/link/plane_core.h"
-#include "runtime/link/ucx_worker.h"
+#include "runtime/link/path_worker.h"
 
 namespace baton {
 
-struct UcxOptions {
+struct ThreadedPlaneOptions {
   std::string interface_name = "lo";
-  std::vector<std::string> transports = {"shm", "tcp"};  // those allowed to carry bytes
+  std::string node_name;                                 // processes of different nodes never share memory
+  std::vector<std::string> transports = {"shm", "tcp"};  // those allowed to carry bytes, see PathWorkerOptions
   PeerKey self;
   std::uint64_t pool_bytes = 0;
   DataPlaneSink sink;  // called on the data thread; must not block
   PlaceDigest digest;  // called on the data thread; may be empty (digests are 0)
   Duration grace = std::chrono::milliseconds(200);  // from close or abandon to tearing the connection down
-  std::uint32_t pieces_in_flight = 16;              // per peer
+  std::uint32_t pieces_in_flight = 64;              // per peer
 };
 
-class UcxDataPlane final : public DataPlane {
+class ThreadedDataPlane final : public DataPlane {
  public:
-  static Result<std::unique_ptr<UcxDataPlane>> create(UcxOptions options);
+  static Result<std::unique_ptr<ThreadedDataPlane>> create(ThreadedPlaneOptions options);
   // Ends every transfer and push (their events still come), then the thread. Nothing of the pool is used afterwards.
-  ~UcxDataPlane() override;
+  ~ThreadedDataPlane() override;
 
   // Zero-filled at first; lives as long as this object.
-  std::span<std::byte> pool() const { return ucx_->pool(); }
+  std::span<std::byte> pool() const { return paths_->pool(); }
 
-  const std::string& address() const override { return ucx_->address(); }
+  const std::string& address() const override { return paths_->address(); }
   void open(const TransferId& transfer, const PeerKey& from, std::vector<Place> places, Duration time_limit) override;
   void close(const TransferId& transfer) override;
   void connect(const PeerKey& peer, const std::string& address) override;
@@ -59,7 +60,7 @@ class UcxDataPlane final : public DataPlane {
   Stats stats() const;
 
  private:
-  explicit UcxDataPlane(UcxOptions options);
+  explicit ThreadedDataPlane(ThreadedPlaneOptions options);
   using Commands = std::vector<std::function<void()>>;
   void post(Commands& queue, std::function<void()> command);
   void run();
@@ -69,7 +70,7 @@ class UcxDataPlane final : public DataPlane {
   void publish();
 
   PlaneCore core_;  // the data thread's
-  std::unique_ptr<UcxWorker> ucx_;
+  std::unique_ptr<PathWorker> paths_;
   int wake_fd_ = -1;
   bool stopping_ = false;     // the data thread's
   std::uint64_t sleeps_ = 0;  // the data thread's

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/link/ucx_data_plane.h"
+#include "runtime/link/threaded_data_plane.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -26,38 +26,44 @@ constexpr Duration kSpinWhenIdle = std::chrono::microseconds(30);
 // A wake-up that never came would cost this much and no more.
 constexpr Duration kLongestSleep = std::chrono::milliseconds(500);
 
+// PlaneCore compares with what an endpoint says of itself, and TCP by UCX says "tcp".
+std::vector<std::string> reported_names(std::vector<std::string> transports) {
+  std::replace(transports.begin(), transports.end(), std::string("ucx_tcp"), std::string("tcp"));
+  return transports;
+}
+
 Time clock_now() { return Time{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())}; }
 
 }  // namespace
 
-Result<std::unique_ptr<UcxDataPlane>> UcxDataPlane::create(UcxOptions options) {
-  const UcxWorkerOptions worker{options.interface_name, options.transports, options.pool_bytes};
-  std::unique_ptr<UcxDataPlane> plane(new UcxDataPlane(std::move(options)));
+Result<std::unique_ptr<ThreadedDataPlane>> ThreadedDataPlane::create(ThreadedPlaneOptions options) {
+  const PathWorkerOptions paths{options.interface_name, options.node_name, options.transports, options.pool_bytes};
+  std::unique_ptr<ThreadedDataPlane> plane(new ThreadedDataPlane(std::move(options)));
   plane->wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (plane->wake_fd_ < 0) return fail(ErrorCode::kIo, "no event descriptor: too many open files?");
-  Result<std::unique_ptr<UcxWorker>> ucx = UcxWorker::create(worker, plane->core_);
-  if (!ucx) return tl::unexpected(std::move(ucx).error());
-  plane->ucx_ = *std::move(ucx);
-  plane->core_.attach(*plane->ucx_, plane->pool());
+  Result<std::unique_ptr<PathWorker>> made = PathWorker::create(paths, plane->core_);
+  if (!made) return tl::unexpected(std::move(made).error());
+  plane->paths_ = *std::move(made);
+  plane->core_.attach(*plane->paths_, plane->pool());
   plane->core_.set_late_opens([raw = plane.get()] { raw->take_opens(); });
   plane->thread_ = std::thread([raw = plane.get()] { raw->run(); });
   return plane;
 }
 
-UcxDataPlane::UcxDataPlane(UcxOptions options)
-    : core_({options.self, options.transports, options.grace, options.pieces_in_flight}, std::move(options.sink),
+ThreadedDataPlane::ThreadedDataPlane(ThreadedPlaneOptions options)
+    : core_({options.self, reported_names(options.transports), options.grace, options.pieces_in_flight}, std::move(options.sink),
             std::move(options.digest)) {}
 
-UcxDataPlane::~UcxDataPlane() {
+ThreadedDataPlane::~ThreadedDataPlane() {
   if (thread_.joinable()) {
     post(commands_, [this] { stopping_ = true; });
     thread_.join();
   }
-  ucx_.reset();  // before the core, which hears its events
+  paths_.reset();  // before the core, which hears its events
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
-void UcxDataPlane::post(Commands& queue, std::function<void()> command) {
+void ThreadedDataPlane::post(Commands& queue, std::function<void()> command) {
   {
     const std::lock_guard lock(mutex_);
     queue.push_back(std::move(command));
@@ -67,57 +73,57 @@ void UcxDataPlane::post(Commands& queue, std::function<void()> command) {
   (void)!::write(wake_fd_, &one, sizeof one);
 }
 
-void UcxDataPlane::open(const TransferId& transfer, const PeerKey& from, std::vector<Place> places, Duration time_limit) {
+void ThreadedDataPlane::open(const TransferId& transfer, const PeerKey& from, std::vector<Place> places, Duration time_limit) {
   post(opens_, [this, transfer, from, places = std::move(places), time_limit]() mutable {
     core_.open(transfer, from, std::move(places), time_limit);
   });
 }
 
-void UcxDataPlane::close(const TransferId& transfer) {
+void ThreadedDataPlane::close(const TransferId& transfer) {
   post(commands_, [this, transfer] { core_.close(transfer); });
 }
 
-void UcxDataPlane::connect(const PeerKey& peer, const std::string& address) {
+void ThreadedDataPlane::connect(const PeerKey& peer, const std::string& address) {
   post(commands_, [this, peer, address] { core_.connect(peer, address); });
 }
 
-void UcxDataPlane::disconnect(const PeerKey& peer) {
+void ThreadedDataPlane::disconnect(const PeerKey& peer) {
   post(commands_, [this, peer] { core_.disconnect(peer); });
 }
 
-void UcxDataPlane::push(std::uint64_t ticket, const PeerKey& to, const TransferId& transfer, std::vector<Piece> pieces) {
+void ThreadedDataPlane::push(std::uint64_t ticket, const PeerKey& to, const TransferId& transfer, std::vector<Piece> pieces) {
   post(commands_, [this, ticket, to, transfer, pieces = std::move(pieces)]() mutable { core_.push(ticket, to, transfer, std::move(pieces)); });
 }
 
-void UcxDataPlane::abandon(const TransferId& transfer) {
+void ThreadedDataPlane::abandon(const TransferId& transfer) {
   post(commands_, [this, transfer] { core_.abandon(transfer); });
 }
 
-std::string UcxDataPlane::transport(const PeerKey& peer) const {
+std::string ThreadedDataPlane::transport(const PeerKey& peer) const {
   const std::lock_guard lock(mutex_);
   const auto at = transports_.find(peer);
   return at == transports_.end() ? "none" : at->second;
 }
 
-UcxDataPlane::Stats UcxDataPlane::stats() const {
+ThreadedDataPlane::Stats ThreadedDataPlane::stats() const {
   const std::lock_guard lock(mutex_);
   return published_;
 }
 
-void UcxDataPlane::publish() {
-  const Stats stats{core_.stats(), ucx_->endpoints(), sleeps_};
+void ThreadedDataPlane::publish() {
+  const Stats stats{core_.stats(), paths_->endpoints(), sleeps_};
   const std::lock_guard lock(mutex_);
   published_ = stats;
 }
 
-void UcxDataPlane::run() {
+void ThreadedDataPlane::run() {
   name_this_thread("baton-data");
   Time last_activity = clock_now();
   int empty_rounds = 0;
   core_.set_now(last_activity);
   while (!stopping_) {
     const bool commanded = take_commands();
-    const unsigned happened = ucx_->progress();
+    const unsigned happened = paths_->progress();
     core_.set_now(clock_now());
     core_.check_timers();
     core_.pump();
@@ -138,12 +144,12 @@ void UcxDataPlane::run() {
   take_commands();  // calls still queued count as made: their events are owed
   core_.stop();
   const Time limit = clock_now() + std::chrono::seconds(5);
-  while (core_.moving() && clock_now() < limit) ucx_->progress();
+  while (core_.moving() && clock_now() < limit) paths_->progress();
   if (core_.moving()) log_error("data_plane", "stopped with pieces posted");
   publish();
 }
 
-bool UcxDataPlane::take_commands() {
+bool ThreadedDataPlane::take_commands() {
   Commands opens, others;
   {
     // Both at once: a close() must not overtake its open().
@@ -156,7 +162,7 @@ bool UcxDataPlane::take_commands() {
   return !opens.empty() || !others.empty();
 }
 
-void UcxDataPlane::take_opens() {
+void ThreadedDataPlane::take_opens() {
   Commands opens;
   {
     const std::lock_guard lock(mutex_);
@@ -165,12 +171,12 @@ void UcxDataPlane::take_opens() {
   for (const std::function<void()>& command : opens) command();
 }
 
-void UcxDataPlane::sleep() {
-  if (!ucx_->arm()) return;
+void ThreadedDataPlane::sleep() {
+  if (!paths_->arm()) return;
   publish();
   const Duration wait = std::max(std::min(core_.next_due() - core_.now(), kLongestSleep), Duration{0});
   const timespec timeout{static_cast<time_t>(wait.count() / 1000000000), static_cast<long>(wait.count() % 1000000000)};
-  pollfd sources[2] = {{ucx_->event_fd(), POLLIN, 0}, {wake_fd_, POLLIN, 0}};
+  pollfd sources[2] = {{paths_->event_fd(), POLLIN, 0}, {wake_fd_, POLLIN, 0}};
   ++sleeps_;
   (void)ppoll(sources, 2, &timeout, nullptr);
   std::uint64_t rung = 0;
