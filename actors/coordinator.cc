@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Members: who is in, who is lost, and what users ask about them. Jobs are in coordinator_jobs.cc.
+// Members: who is in and who is lost. Jobs are in coordinator_jobs.cc, what users ask in coordinator_questions.cc.
 #include "actors/coordinator.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@ namespace baton {
 namespace {
 
 constexpr std::size_t kCardsPerMessage = 64;
-constexpr std::size_t kProblemsMax = 64;
+constexpr std::size_t kTrafficPeersMax = 4096;
 
 }  // namespace
 
@@ -45,6 +45,7 @@ void Coordinator::on(const WorkerHello& hello, Outbox& out) {
   }
   if (const auto ok = compatible(hello); !ok) {
     out.send(actor, JoinRefused{ok.error().code, ok.error().message});
+    events_.note(EventKind::kRefused, hello.name, ok.error().message, out.now());
     return;
   }
   if (model_.vocab_size == 0) model_ = hello;
@@ -55,6 +56,7 @@ void Coordinator::on(const WorkerHello& hello, Outbox& out) {
   out.introduce(actor.node, hello.control_address);
   out.send(actor, JoinAccepted{kProtocolMax, static_cast<std::uint64_t>(options_.heartbeat_interval.count()), options_.heartbeat_miss});
   workers_[actor.node] = std::move(member);
+  events_.note(EventKind::kJoined, hello.name, "worker, pool " + hello.pool + ", pid " + std::to_string(hello.pid), out.now());
   // Twice what runs at once: enough that a worker never starves while the coordinator hears of a free place.
   placement_.add(actor.node, hello.role, 2 * std::max(hello.max_num_seqs, 1u));
   welcome({actor, hello.name, hello.control_address, hello.data_address}, actor, out);
@@ -72,12 +74,14 @@ void Coordinator::on(const EdgeHello& hello, Outbox& out) {
   }
   if (hello.protocol_max < kProtocolMin || hello.protocol_min > kProtocolMax) {
     out.send(actor, JoinRefused{ErrorCode::kIncompatible, "no common protocol version: run the same version of baton on all nodes"});
+    events_.note(EventKind::kRefused, hello.name, "no common protocol version", out.now());
     return;
   }
   out.introduce(actor.node, hello.control_address);
   out.send(actor, JoinAccepted{kProtocolMax, static_cast<std::uint64_t>(options_.heartbeat_interval.count()), options_.heartbeat_miss});
   const PeerCard card{actor, hello.name, hello.control_address, {}};
   edges_[actor.node] = Edge{actor, card, {}};
+  events_.note(EventKind::kJoined, hello.name, "edge", out.now());
   welcome(card, actor, out);
 }
 
@@ -117,6 +121,8 @@ void Coordinator::lose_worker(NodeId node, const std::string& reason, Outbox& ou
   timers_.cancel({Deadline::kWorker, node.value});
   out.fence(node, lost.actor.incarnation);
   broadcast_left(lost.actor, reason, out);  // before anything is placed anew
+  events_.note(EventKind::kLost, lost.hello.name, reason, out.now());
+  const Retries before = retries_;
   for (const JobId id : lost.jobs) {
     Job& job = jobs_.at(id);
     std::erase_if(job.holders, [node](const auto& holder) { return holder.first.first == node; });
@@ -134,7 +140,17 @@ void Coordinator::lose_worker(NodeId node, const std::string& reason, Outbox& ou
     forget_if_released(id);
   }
   for (auto& [id, fsck] : fscks_) fsck.missing.erase(node);
+  note_retries(before, lost.hello.name, out);
   dispatch(out);
+}
+
+// One event for all jobs of a loss: what happened to a thousand jobs must not push out what happened to the cluster.
+void Coordinator::note_retries(const Retries& before, const std::string& subject, Outbox& out) {
+  const std::uint64_t again = retries_.again - before.again;
+  const std::uint64_t given_up = retries_.given_up - before.given_up;
+  if (again + given_up == 0) return;
+  const auto jobs = [](std::uint64_t count) { return std::to_string(count) + (count == 1 ? " job" : " jobs"); };
+  events_.note(EventKind::kRedispatched, subject, jobs(again) + " placed again" + (given_up == 0 ? "" : ", " + jobs(given_up) + " given up"), out.now());
 }
 
 void Coordinator::lose_edge(NodeId node, const std::string& reason, Outbox& out) {
@@ -144,6 +160,7 @@ void Coordinator::lose_edge(NodeId node, const std::string& reason, Outbox& out)
   edges_.erase(it);
   out.fence(node, lost.actor.incarnation);
   broadcast_left(lost.actor, reason, out);
+  events_.note(EventKind::kLeft, lost.card.name, reason + (lost.jobs.empty() ? "" : "; " + std::to_string(lost.jobs.size()) + " jobs with it"), out.now());
   for (const JobId id : lost.jobs) {
     Job& job = jobs_.at(id);
     withdraw(id, job, out);
@@ -168,7 +185,11 @@ bool Coordinator::from_member(const Outbox& out) const {
 
 void Coordinator::on(const Heartbeat& beat, Outbox& out) {
   if (!from_member(out)) return;
-  workers_.at(out.sender().node).last = beat;
+  Member& member = workers_.at(out.sender().node);
+  for (const LinkTraffic& link : beat.traffic)
+    if (member.traffic.contains(link.peer) || member.traffic.size() < kTrafficPeersMax) member.traffic[link.peer] = link;
+  member.last = beat;
+  member.last.traffic.clear();
   timers_.set({Deadline::kWorker, out.sender().node.value}, out.now() + options_.heartbeat_miss * options_.heartbeat_interval);
   out.send(out.sender(), HeartbeatAck{});
   arm(out);
@@ -185,8 +206,12 @@ void Coordinator::tick(Outbox& out) {
       lose_worker(NodeId{id}, "no heartbeat for " + std::to_string(options_.heartbeat_miss) + " intervals", out);
     } else if (kind == Deadline::kFsck) {
       answer_fsck(id, out);
+    } else if (kind == Deadline::kTrace) {
+      answer_trace(id, {}, out);
     } else if (kind == Deadline::kDelivery) {
+      const Retries before = retries_;
       deliver_again(JobId{id}, jobs_.at(JobId{id}), "the edge did not hear its end", out);
+      note_retries(before, "job " + to_hex(id), out);
       forget_if_released(JobId{id});
     } else if (const auto job = jobs_.find(JobId{id}); job != jobs_.end() && job->second.phase != Phase::kEnded) {
       withdraw(job->first, job->second, out);
@@ -196,57 +221,6 @@ void Coordinator::tick(Outbox& out) {
   }
   dispatch(out);
   arm(out);
-}
-
-void Coordinator::on(const StatusRequest& request, Outbox& out) {
-  StatusReport report;
-  report.tag = request.tag;
-  report.name = options_.cluster_name;
-  report.coordinator_pid = options_.pid;
-  report.model_name = model_.model_name;
-  report.max_model_len = model_.max_model_len;
-  report.block_tokens = model_.geometry.block_tokens;
-  report.jobs = static_cast<std::uint32_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second.phase != Phase::kEnded; }));
-  for (const auto& [node, member] : workers_)
-    report.workers.push_back({member.hello.name, member.hello.pool, member.hello.role, member.state, member.hello.pid, member.last, member.hello.blocks_total});
-  std::sort(report.workers.begin(), report.workers.end(), [](const WorkerStatus& a, const WorkerStatus& b) { return a.name < b.name; });
-  out.send(out.sender(), report);
-}
-
-void Coordinator::on(const FsckRequest& request, Outbox& out) {
-  const std::uint64_t id = next_fsck_++;
-  Fsck& fsck = fscks_[id];
-  fsck.asker = out.sender();
-  fsck.report.tag = request.tag;
-  for (const auto& [node, member] : workers_) {
-    fsck.missing.insert(node);
-    out.send(member.actor, FsckRequest{id});
-  }
-  FsckAccount own;
-  own.worker = "coordinator";
-  own.problems = check_integrity();
-  if (own.problems.size() > kProblemsMax) own.problems.resize(kProblemsMax);
-  own.sequences = static_cast<std::uint32_t>(jobs_.size());
-  fsck.report.accounts.push_back(std::move(own));
-  timers_.set({Deadline::kFsck, id}, out.now() + std::chrono::seconds(2));
-  if (fsck.missing.empty()) answer_fsck(id, out);
-  arm(out);
-}
-
-void Coordinator::on(const FsckReport& report, Outbox& out) {
-  const auto it = fscks_.find(report.tag);
-  if (!from_member(out) || it == fscks_.end() || it->second.missing.erase(out.sender().node) == 0) return;
-  for (const FsckAccount& account : report.accounts) it->second.report.accounts.push_back(account);
-  if (it->second.missing.empty()) answer_fsck(report.tag, out);
-}
-
-void Coordinator::answer_fsck(std::uint64_t id, Outbox& out) {
-  const auto it = fscks_.find(id);
-  if (it == fscks_.end()) return;
-  it->second.report.complete = it->second.missing.empty();
-  out.send(it->second.asker, it->second.report);
-  timers_.cancel({Deadline::kFsck, id});
-  fscks_.erase(it);
 }
 
 std::vector<std::string> Coordinator::check_integrity() const {

@@ -20,6 +20,8 @@
 #include <variant>
 #include <vector>
 
+#include "actors/ended_jobs.h"
+#include "actors/event_ring.h"
 #include "protocol/codec.h"
 #include "runtime/actor/actor.h"
 #include "runtime/actor/timers.h"
@@ -42,7 +44,7 @@ struct CoordinatorOptions {
 class Coordinator {
  public:
   using Inbox = std::variant<WorkerHello, EdgeHello, Heartbeat, AdmitJob, CancelJob, JobFailed, TokenBatch, JobClosed, StatusRequest,
-                             FsckRequest, FsckReport, LinkDown>;
+                             FsckRequest, FsckReport, JobEnded, TraceRequest, TraceReport, EventsRequest, LinkDown>;
 
   explicit Coordinator(CoordinatorOptions options) : options_(std::move(options)) {}
 
@@ -58,16 +60,27 @@ class Coordinator {
   void on(const StatusRequest&, Outbox&);
   void on(const FsckRequest&, Outbox&);
   void on(const FsckReport&, Outbox&);
+  void on(const JobEnded&, Outbox&);
+  void on(const TraceRequest&, Outbox&);
+  void on(const TraceReport&, Outbox&);
+  void on(const EventsRequest&, Outbox&);
   void tick(Outbox& out);
 
+  // It begins; an event and nothing else.
+  void start(Time now);
   // From now on no job is admitted; those that are in go on.
-  void drain() { draining_ = true; }
+  void drain(Time now);
   std::size_t jobs() const { return jobs_.size(); }
   std::size_t workers() const { return workers_.size(); }
   // What is inconsistent between the tables; empty when all is well.
   std::vector<std::string> check_integrity() const;
 
  private:
+  // Jobs whose attempt was over, since the beginning.
+  struct Retries {
+    std::uint64_t again = 0;
+    std::uint64_t given_up = 0;
+  };
   enum class Phase : std::uint8_t { kQueued, kPlaced, kFinished, kEnded };
   struct Job {
     std::uint64_t order = 0;  // of admission; a job placed again keeps its turn
@@ -89,6 +102,7 @@ class Coordinator {
     WorkerHello hello;
     WorkerState state = WorkerState::kReady;
     Heartbeat last;
+    std::map<std::string, LinkTraffic> traffic;  // by peer
     std::set<JobId> jobs;  // those it holds
   };
   struct Edge {
@@ -101,7 +115,13 @@ class Coordinator {
     FsckReport report;
     std::set<NodeId> missing;
   };
-  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery };
+  // Somebody asked for a job that edges are being asked for.
+  struct Trace {
+    ActorRef asker;
+    std::uint64_t tag = 0;
+    std::set<NodeId> missing;
+  };
+  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace };
   using TimerKey = std::pair<Deadline, std::uint64_t>;
 
   // coordinator.cc: members
@@ -110,9 +130,14 @@ class Coordinator {
   void broadcast_left(const ActorRef& actor, const std::string& reason, Outbox& out);
   void lose_worker(NodeId node, const std::string& reason, Outbox& out);
   void lose_edge(NodeId node, const std::string& reason, Outbox& out);
+  void note_retries(const Retries& before, const std::string& subject, Outbox& out);
   bool from_member(const Outbox& out) const;
   void arm(Outbox& out);
+
+  // coordinator_questions.cc: what users ask
   void answer_fsck(std::uint64_t id, Outbox& out);
+  bool from_edge(const Outbox& out) const;
+  void answer_trace(std::uint64_t id, TraceReport report, Outbox& out);
 
   // coordinator_jobs.cc: jobs
   Result<void> admissible(const AdmitJob& job) const;
@@ -139,9 +164,14 @@ class Coordinator {
   LeastLoaded placement_;
   Timers<TimerKey> timers_;
   std::map<std::uint64_t, Fsck> fscks_;
+  std::map<std::uint64_t, Trace> traces_;
+  EndedJobs ended_;
+  EventRing events_;
+  Retries retries_;
   bool draining_ = false;
   std::uint64_t next_order_ = 1;
   std::uint64_t next_fsck_ = 1;
+  std::uint64_t next_trace_ = 1;
   WorkerHello model_;  // of the first worker; what later ones must match. vocab_size 0: none yet
 };
 

@@ -99,9 +99,11 @@ void Coordinator::place(JobId id, Job& job, const LeastLoaded::Choice& choice, O
 void Coordinator::retry_or_fail(JobId id, Job& job, const std::string& reason, Outbox& out) {
   withdraw(id, job, out);
   if (job.attempts >= options_.attempts_max) {
+    ++retries_.given_up;
     fail_job(id, job, ErrorCode::kWorkerLost, "given up after " + std::to_string(job.attempts) + " attempts; the last: " + reason, out);
     return;
   }
+  ++retries_.again;
   job.phase = Phase::kQueued;
   queue_[job.order] = id;
   queued_tokens_ += job.prompt.size();

@@ -12,7 +12,6 @@
 namespace baton {
 namespace {
 
-constexpr std::size_t kQuestionsMax = 4096;
 constexpr std::size_t kStrangersMax = 64;
 constexpr std::size_t kStrangerItemsMax = 4096;
 
@@ -68,6 +67,9 @@ Result<void> Edge::acceptable(const ClientSubmit& submit) const {
                                                    " more would be beyond the limit of this socket, " + std::to_string(options_.streams_max) + ": try later");
   if (by_id_.contains(submit.id)) return fail(ErrorCode::kAlreadyExists, "a job with id '" + submit.id + "' is running: choose another");
   RETURN_IF_ERROR(validate(submit));
+  if (submit.detached && submit.n > 1) return fail(ErrorCode::kInvalidArgument, "a detached job has one answer: leave n out");
+  if (submit.detached && kept_.full())
+    return fail(ErrorCode::kResourceExhausted, "as many detached jobs run as this socket keeps: try later, or do not detach");
   return validate_ids(submit.sampling, tokenizer_.vocab_size());
 }
 
@@ -124,7 +126,7 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
   request.stop = submit.stop;
   request.include_stop = submit.include_stop;
   request.summary.kv_bytes_known = true;
-  request.submitted = out.now();
+  request.marks.submitted = out.now();
   const RequestId id = next_request_++;
   const StopFilter stops(submit.stop, submit.include_stop);
   AdmitJob admit;
@@ -146,7 +148,13 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
   }
   request.id = submit.id.empty() ? "job-" + to_hex(request.jobs.front().value) : submit.id;
   by_id_[request.id] = id;
-  by_client_[{request.client.node, request.client.incarnation}].insert(id);
+  if (submit.detached) {
+    // The client learns the name; the rest is kept for whoever attaches.
+    kept_.open({0, request.id, request.prompt_tokens, 0});
+    kept_.watch(request.id, std::exchange(request.client, {}), request.tag);
+  } else {
+    by_client_[{request.client.node, request.client.incarnation}].insert(id);
+  }
   requests_.emplace(id, std::move(request));
 }
 
@@ -158,38 +166,6 @@ void Edge::on(const ClientCancel& cancel, Outbox& out) {
   const auto it = by_id_.find(cancel.id);
   out.send(out.sender(), ClientCancelled{cancel.tag, it != by_id_.end()});
   if (it != by_id_.end()) cancel_request(it->second, out);
-}
-
-void Edge::on(const StatusRequest& request, Outbox& out) {
-  if (!joined_ || questions_.size() >= kQuestionsMax) return;  // silence is the client's time limit
-  const std::uint64_t question = next_question_++;
-  questions_[question] = {out.sender(), request.tag};
-  out.send(coordinator_, StatusRequest{question});
-}
-
-void Edge::on(const StatusReport& report, Outbox& out) {
-  const auto it = questions_.find(report.tag);
-  if (out.sender() != coordinator_ || it == questions_.end()) return;
-  StatusReport answer = report;
-  answer.tag = it->second.tag;
-  out.send(it->second.asker, answer);
-  questions_.erase(it);
-}
-
-void Edge::on(const FsckRequest& request, Outbox& out) {
-  if (!joined_ || questions_.size() >= kQuestionsMax) return;
-  const std::uint64_t question = next_question_++;
-  questions_[question] = {out.sender(), request.tag};
-  out.send(coordinator_, FsckRequest{question});
-}
-
-void Edge::on(const FsckReport& report, Outbox& out) {
-  const auto it = questions_.find(report.tag);
-  if (out.sender() != coordinator_ || it == questions_.end()) return;
-  FsckReport answer = report;
-  answer.tag = it->second.tag;
-  out.send(it->second.asker, answer);
-  questions_.erase(it);
 }
 
 void Edge::on(const LinkDown& down, Outbox& out) {
@@ -216,10 +192,12 @@ void Edge::lose_client(NodeId node, Incarnation life, Outbox& out) {
     for (const RequestId id : theirs) {
       const Request& request = requests_.at(id);
       cancel_jobs(request, out);
+      report_end(request, JobState::kFailed, FinishReason::kCancelled, "its client went away", out);
       for (const std::uint32_t choice : request.open) close_stream(request.jobs[choice], out);
       forget(id);
     }
   }
+  kept_.leave(node, life);
   std::erase_if(questions_, [&](const auto& question) { return question.second.asker.node == node && question.second.asker.incarnation == life; });
 }
 
@@ -231,7 +209,7 @@ void Edge::on(const TokenBatch& batch, Outbox& out) { hear(out.sender(), batch, 
 void Edge::hear(const ActorRef& sender, const TokenBatch& batch, Outbox& out) {
   const auto member = members_.find(sender.node);
   if (sender == coordinator_ || (member != members_.end() && member->second == sender)) return take_batch(batch, out);
-  if (batch.tokens.size() + batch.finished.size() + batch.released.size() + batch.prompt.size() > kStrangerItemsMax) return;
+  if (batch.tokens.size() + batch.finished.size() + batch.released.size() + batch.prompt.size() + batch.timings.size() > kStrangerItemsMax) return;
   if (strangers_.size() >= kStrangersMax) strangers_.pop_front();
   strangers_.emplace_back(sender, batch);
 }

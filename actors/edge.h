@@ -21,6 +21,8 @@
 #include <variant>
 #include <vector>
 
+#include "actors/job_timeline.h"
+#include "actors/kept_answers.h"
 #include "actors/process_control.h"
 #include "actors/stop_filter.h"
 #include "models/tokenizer.h"
@@ -43,12 +45,12 @@ struct EdgeOptions {
 class Edge {
  public:
   using Inbox = std::variant<JoinAccepted, JoinRefused, PeersJoined, PeerLeft, JobAdmitted, JobPlaced, JobFailed, TokenBatch,
-                             ClientSubmit, ClientCancel, StatusRequest, StatusReport, FsckRequest, FsckReport, LinkDown>;
+                             ClientSubmit, ClientCancel, ClientAttach, StatusRequest, StatusReport, FsckRequest, FsckReport, TraceRequest, TraceReport, EventsRequest, EventsReport, LinkDown>;
 
   Edge(EdgeOptions options, const Tokenizer& tokenizer, ProcessControl& process);
 
   void start(Outbox& out);  // first turn: says hello to the coordinator
-  void tick(Outbox&) {}
+  void tick(Outbox& out);
 
   void on(const JoinAccepted&, Outbox&);
   void on(const JoinRefused&, Outbox&);
@@ -60,10 +62,15 @@ class Edge {
   void on(const TokenBatch&, Outbox&);
   void on(const ClientSubmit&, Outbox&);
   void on(const ClientCancel&, Outbox&);
+  void on(const ClientAttach&, Outbox&);
   void on(const StatusRequest&, Outbox&);
   void on(const StatusReport&, Outbox&);
   void on(const FsckRequest&, Outbox&);
   void on(const FsckReport&, Outbox&);
+  void on(const TraceRequest&, Outbox&);
+  void on(const TraceReport&, Outbox&);
+  void on(const EventsRequest&, Outbox&);
+  void on(const EventsReport&, Outbox&);
   void on(const LinkDown&, Outbox&);
 
   std::size_t streams() const { return streams_.size(); }
@@ -73,7 +80,7 @@ class Edge {
   using RequestId = std::uint64_t;
   // One submission; lives as long as one of its choices does.
   struct Request {
-    ActorRef client;
+    ActorRef client;  // invalid: a detached job's; its answer is kept
     std::uint64_t tag = 0;
     std::string id;
     std::uint32_t prompt_tokens = 0;
@@ -85,9 +92,10 @@ class Edge {
     bool accepted = false;       // it has taken all and the client has been told; nothing is delivered before
     std::set<std::uint32_t> open;  // choices that have not ended
     ClientDone summary;            // of the choices that have
-    Time submitted{};
-    Time placed{};
-    Time first_token{};
+    JobMarks marks;                   // of the choice that spoke first
+    std::optional<std::uint32_t> timed;  // which that is
+    std::vector<JobAttempt> attempts;
+    std::uint32_t preemptions = 0;  // of choices that have ended, by the workers that ended them
   };
   struct Stream {
     Stream(RequestId of, std::uint32_t number, const StopFilter& fresh, const Tokenizer& tokenizer)
@@ -105,6 +113,7 @@ class Edge {
     std::uint32_t prompt_due = 0;        // prompt positions whose log-probabilities come before any token
     std::uint32_t prompt_known = 0;      // those that have come, in order
     std::vector<TokenItem> prompt;       // and are still to be sent
+    std::optional<TokenTiming> timings[2];  // of the first two tokens, from whoever was first to bring them
   };
   struct Question {
     ActorRef asker;
@@ -138,6 +147,27 @@ class Edge {
   void close_stream(JobId job, Outbox& out);
   void forget(RequestId id);
 
+  // edge_detached.cc: jobs that outlive their clients
+  template <class Message>
+  void tell(const Request& request, const Message& message, Outbox& out);
+  void keep(const std::string& id, const ClientAccepted& accepted, Outbox& out);
+  void keep(const std::string& id, const ClientTokens& tokens, Outbox& out);
+  void keep(const std::string& id, const ClientChoiceDone&, Outbox&);
+  void keep(const std::string& id, const ClientDone& done, Outbox& out);
+  void keep(const std::string& id, const ClientError& error, Outbox& out);
+  void keep_end(const std::string& id, KeptAnswers::End end, Outbox& out);
+  void replay(KeptAnswers::Answer& answer, Outbox& out);
+
+  // edge_questions.cc: what clients ask about the cluster and its jobs
+  template <class Asked>
+  void ask_coordinator(Asked asked, Outbox& out);
+  template <class Report>
+  void pass_on(Report report, Outbox& out);
+  void take_timing(Stream& stream, const TokenTiming& timing);
+  void mark_token(const Stream& stream, Request& request, std::uint32_t index, Time now);
+  JobTimeline timeline_of(const Request& request, Time now) const;
+  JobTimeline report_end(const Request& request, JobState state, FinishReason reason, const std::string& error, Outbox& out);
+
   const EdgeOptions options_;
   const Tokenizer& tokenizer_;
   ProcessControl& process_;
@@ -148,6 +178,7 @@ class Edge {
   std::map<std::string, RequestId> by_id_;
   std::map<std::pair<NodeId, Incarnation>, std::set<RequestId>> by_client_;
   RequestId next_request_ = 1;
+  KeptAnswers kept_;
   std::map<std::uint64_t, Question> questions_;
   std::uint64_t next_question_ = 1;
   std::map<NodeId, ActorRef> members_;                     // who may bring tokens, besides the coordinator

@@ -8,6 +8,7 @@
 namespace baton {
 namespace {
 
+constexpr std::size_t kAttemptsMax = 16;  // remembered
 constexpr std::size_t kTokensPerMessage = 512;  // each with up to 20 likeliest ones beside it
 
 std::uint64_t nanoseconds(Duration duration) { return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)); }
@@ -22,7 +23,7 @@ void Edge::on(const JobAdmitted& admitted, Outbox& out) {
   Request& request = requests_.at(it->second.request);
   if (++request.admitted < request.jobs.size()) return;
   request.accepted = true;
-  out.send(request.client, ClientAccepted{request.tag, request.id, request.prompt_tokens, admitted.seed});
+  tell(request, ClientAccepted{request.tag, request.id, request.prompt_tokens, admitted.seed}, out);
   // A quick worker's tokens, or its whole answer, may have come before word of the admission: they waited.
   const std::vector<JobId> jobs = request.jobs;
   for (const JobId job : jobs) advance(job, out);
@@ -40,7 +41,9 @@ void Edge::on(const JobPlaced& placed, Outbox& out) {
   const auto it = streams_.find(placed.job);
   if (out.sender() != coordinator_ || it == streams_.end() || !raise_epoch(it->second, placed.epoch)) return;
   Request& request = requests_.at(it->second.request);
-  if (request.placed == Time{}) request.placed = out.now();
+  if (!request.marks.placed) request.marks.placed = out.now();
+  if (it->second.choice == 0 && request.attempts.size() < kAttemptsMax)
+    request.attempts.push_back({placed.epoch, nanoseconds(out.now() - request.marks.submitted), placed.prefill_worker, placed.decode_worker});
   request.summary.prefill_worker = placed.prefill_worker;
   request.summary.decode_worker = placed.decode_worker;
 }
@@ -58,6 +61,8 @@ void Edge::take_batch(const TokenBatch& batch, Outbox& out) {
     touched.insert(job);
     return &it->second;
   };
+  for (const TokenTiming& timing : batch.timings)
+    if (Stream* stream = stream_of(timing.job, timing.epoch)) take_timing(*stream, timing);
   for (const TokenItem& item : batch.prompt)
     if (Stream* stream = stream_of(item.job, item.epoch)) take_prompt(*stream, item);
   for (const TokenItem& item : batch.tokens) {
@@ -123,10 +128,10 @@ void Edge::send_prompt(Stream& stream, const Request& request, Outbox& out) {
   for (const TokenItem& item : std::exchange(stream.prompt, {})) {
     message.prompt.push_back(client_token(item, tokenizer_.token_bytes(item.token, true)));
     if (message.prompt.size() < kTokensPerMessage) continue;
-    out.send(request.client, message);
+    tell(request, message, out);
     message.prompt.clear();
   }
-  if (!message.prompt.empty()) out.send(request.client, message);
+  if (!message.prompt.empty()) tell(request, message, out);
 }
 
 void Edge::deliver(Stream& stream, Request& request, Outbox& out) {
@@ -134,17 +139,17 @@ void Edge::deliver(Stream& stream, Request& request, Outbox& out) {
   for (auto next = stream.early.begin(); next != stream.early.end() && next->first == stream.delivered.size(); next = stream.early.erase(next)) {
     if (stream.stops.matched()) break;
     const TokenItem& item = next->second;
-    if (request.first_token == Time{}) request.first_token = out.now();
+    mark_token(stream, request, item.index, out.now());
     stream.delivered.push_back(item.token);
     // An id that ends the job is not part of the answer's text, any more than a stop string is.
     const bool silent = !request.include_stop && contains(request.sampling.stop_token_ids(), item.token);
     const std::string text = silent ? std::string() : stream.text.push(item.token);
     message.tokens.push_back(client_token(item, stream.stops.push(text, stream.delivered.size() > request.sampling.min_tokens)));
     if (message.tokens.size() < kTokensPerMessage) continue;
-    out.send(request.client, message);
+    tell(request, message, out);
     message.tokens.clear();
   }
-  if (!message.tokens.empty()) out.send(request.client, message);
+  if (!message.tokens.empty()) tell(request, message, out);
 }
 
 // ---- ends ----------------------------------------------------------------------------------------------------------
@@ -181,10 +186,11 @@ void Edge::end_choice(JobId job, FinishReason reason, Outbox& out) {
   summary.kv_bytes_known &= stream.finish.has_value();
   if (stream.finish) {
     summary.kv_bytes_moved += stream.finish->kv_bytes_moved;
+    request.preemptions += stream.finish->preemptions;
     if (!stream.finish->transport.empty()) summary.transport = stream.finish->transport;
   }
   if (request.jobs.size() > 1) {
-    out.send(request.client, done);
+    tell(request, done, out);
   } else {
     summary.tail = done.tail;
     summary.stop = done.stop;
@@ -200,11 +206,12 @@ void Edge::finish_request(RequestId id, Outbox& out) {
   ClientDone done = request.summary;
   done.tag = request.tag;
   done.prompt_tokens = request.prompt_tokens;
-  if (request.placed != Time{}) done.queue_ns = nanoseconds(request.placed - request.submitted);
-  if (request.first_token != Time{}) done.ttft_ns = nanoseconds(request.first_token - request.submitted);
-  done.total_ns = nanoseconds(out.now() - request.submitted);
+  done.timeline = report_end(request, JobState::kDone, done.reason, {}, out);
+  done.queue_ns = done.timeline.queue_ns;
+  if (request.marks.first) done.ttft_ns = ttft_ns(done.timeline);
+  done.total_ns = total_ns(done.timeline);
   if (!done.kv_bytes_known) done.kv_bytes_moved = 0;
-  out.send(request.client, done);
+  tell(request, done, out);
   forget(id);
 }
 
@@ -218,7 +225,8 @@ void Edge::cancel_request(RequestId id, Outbox& out) {
 
 void Edge::fail_request(RequestId id, ErrorCode code, const std::string& message, Outbox& out) {
   const Request& request = requests_.at(id);
-  out.send(request.client, ClientError{request.tag, code, message});
+  tell(request, ClientError{request.tag, code, message}, out);
+  report_end(request, JobState::kFailed, FinishReason::kError, message, out);
   for (const std::uint32_t choice : request.open) close_stream(request.jobs[choice], out);
   forget(id);
 }
@@ -231,8 +239,10 @@ void Edge::forget(RequestId id) {
   const auto it = requests_.find(id);
   by_id_.erase(it->second.id);
   const auto client = by_client_.find({it->second.client.node, it->second.client.incarnation});
-  client->second.erase(id);
-  if (client->second.empty()) by_client_.erase(client);
+  if (client != by_client_.end()) {
+    client->second.erase(id);
+    if (client->second.empty()) by_client_.erase(client);
+  }
   requests_.erase(it);
 }
 

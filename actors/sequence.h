@@ -23,6 +23,7 @@
 #include "kernels/block_id.h"
 #include "kvstore/prefix_index.h"
 #include "protocol/messages.h"
+#include "runtime/base/time.h"
 #include "scheduling/batch_plan.h"
 
 namespace baton {
@@ -45,7 +46,7 @@ struct OutgoingKv {
 struct IncomingKv {
   TransferId transfer;
   bool open = false;                                // the data plane may still write the blocks
-  bool begun = false;                               // a sign of the hand-over has come: the next must come in time
+  std::optional<Time> begun;                        // when the first sign of the hand-over came: the next must come in time
   bool asked = false;                               // it has not come in time, and the peer has been asked
   bool complete = false;                            // closed with everything landed
   std::uint32_t first_block = 0;                    // logical: those before it were found in the prefix cache
@@ -73,6 +74,13 @@ struct Sequence {
   std::uint32_t computed = 0;  // positions whose K and V are in the blocks
   std::vector<BlockId> blocks;  // at least those of the computed positions
   std::uint32_t published = 0;  // of them, the leading ones that are in the prefix index; never written again
+  Time arrived{};               // here
+  std::optional<Time> began;    // its first step
+  Time first_at{};              // its first token was drawn here, or taken over with its KV
+  std::uint32_t cached_tokens = 0;  // of its prompt, found when it was admitted first
+  Duration handed_over{};       // from the first sign of the hand-over to its end, well or not
+  bool missed = false;          // it ended not well
+  std::uint32_t preemptions = 0;
   bool recomputes = false;      // was preempted; what the cache gives back to it is no hit
   bool in_step = false;
   OutgoingKv outgoing;

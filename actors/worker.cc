@@ -121,6 +121,7 @@ void Worker::heartbeat(Outbox& out) {
   for (const auto& [id, sequence] : sequences_)
     ++(sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kHandingOver ? stats_.running : stats_.waiting);
   stats_.blocks_free = blocks_.counts().available();
+  stats_.traffic = traffic_.take_changed(kTrafficPerHeartbeat);
   out.send(coordinator_, stats_);
   redial();
   next_heartbeat_ = out.now() + heartbeat_interval_;
@@ -176,8 +177,8 @@ FsckAccount Worker::account() const {
   }
   for (const auto& [transfer, id] : by_transfer_)
     if (!sequences_.contains(id)) account.problems.push_back("transfer " + to_string(transfer) + " may write blocks of nobody");
-  for (const auto& [ticket, id] : by_ticket_)
-    if (!sequences_.contains(id)) account.problems.push_back("push " + std::to_string(ticket) + " reads blocks of nobody");
+  for (const auto& [ticket, push] : by_ticket_)
+    if (!sequences_.contains(push.first)) account.problems.push_back("push " + std::to_string(ticket) + " reads blocks of nobody");
   for (std::string& problem : blocks_.check_integrity(held_by)) account.problems.push_back(std::move(problem));
   if (account.problems.size() > 64) account.problems.resize(64);
   return account;

@@ -32,6 +32,7 @@
 
 #include "actors/process_control.h"
 #include "actors/sequence.h"
+#include "actors/traffic_counters.h"
 #include "engine/engine.h"
 #include "engine/engine_port.h"
 #include "kvstore/block_cache.h"
@@ -120,6 +121,7 @@ class Worker {
   void step_done(const StepResult& result, Outbox& out);
   void take_result(Sequence& sequence, const SequenceResult& result, std::uint32_t computed, Outbox& out);
   void emit(const Sequence& sequence, const ScoredToken& drawn);
+  void emit_timing(Sequence& sequence, Time now);
   void emit_prompt(const Sequence& sequence, const std::vector<ScoredToken>& scored, Outbox& out);
   void finish(Sequence& sequence, FinishReason reason);
   void fail_job(Sequence& sequence, ErrorCode code, const std::string& message, Outbox& out);
@@ -182,6 +184,7 @@ class Worker {
   Time next_heartbeat_ = kNever;  // the next hello, until it is answered
   Time last_heard_{};
   Heartbeat stats_;
+  TrafficCounters traffic_;
   std::map<NodeId, PeerCard> peers_;
   std::set<PeerKey> redial_;  // whose data connection broke since the last heartbeat
 
@@ -189,7 +192,7 @@ class Worker {
   std::map<std::uint64_t, Sequence> sequences_;  // by id: in order of arrival
   std::map<JobId, std::uint64_t> by_job_;
   std::map<TransferId, std::uint64_t> by_transfer_;  // open() of ours not yet closed
-  std::map<std::uint64_t, std::uint64_t> by_ticket_;
+  std::map<std::uint64_t, std::pair<std::uint64_t, PeerKey>> by_ticket_;  // -> sequence, and whom it is pushed to
   std::map<JobKey, std::pair<Grant, ActorRef>> early_grants_;
   std::map<JobId, Epoch> tombstones_;
   std::deque<JobId> tombstone_order_;

@@ -83,7 +83,9 @@ void Worker::take_prefix(Sequence& sequence, const std::vector<BlockId>& found, 
   sequence.blocks.insert(sequence.blocks.end(), found.begin(), found.end());
   sequence.published += static_cast<std::uint32_t>(found.size());
   sequence.computed = sequence.published * info_.geometry.block_tokens;
-  if (!sequence.recomputes) stats_.prefix_cache_hits += found.size() * info_.geometry.block_tokens;
+  const auto tokens = static_cast<std::uint32_t>(found.size() * info_.geometry.block_tokens);
+  if (!sequence.recomputes) stats_.prefix_cache_hits += tokens;
+  if (!sequence.recomputes) sequence.cached_tokens += tokens;
   if (sequence.kind != SequenceKind::kPrefillHalf) return;
   // Where the first digest is missing the next step computes it and those after it.
   std::vector<std::uint64_t>& digests = sequence.outgoing.digests;
@@ -154,7 +156,10 @@ void Worker::make_room(const Sequence& needy, Outbox& out) {
 
 void Worker::preempt(Sequence& sequence, Outbox& out) {
   CHECK(!sequence.in_step);
-  if (!sequence.blocks.empty()) ++stats_.num_preemptions;
+  if (!sequence.blocks.empty()) {
+    ++stats_.num_preemptions;
+    ++sequence.preemptions;
+  }
   overdue_.cancel(sequence.id);
   close_incoming(sequence);
   sequence.phase = SequencePhase::kPreempted;

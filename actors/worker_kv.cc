@@ -50,7 +50,7 @@ void Worker::send_grant(const Sequence& sequence, Outbox& out) {
 // The time limit starts with the first sign of the hand-over, not with the grant, and anew with each: it must measure neither the
 // prefill queue nor how long a prompt takes to compute. Before it closes a transfer it asks once, with the grant.
 void Worker::watch_incoming(Sequence& sequence, Outbox& out) {
-  sequence.incoming.begun = true;
+  if (!sequence.incoming.begun) sequence.incoming.begun = out.now();
   sequence.incoming.asked = false;
   overdue_.set(sequence.id, out.now() + options_.transfer_time_limit);
   arm(out);
@@ -152,6 +152,8 @@ void Worker::adopt(Sequence& sequence, Outbox& out) {
   for (std::uint32_t i = incoming.first_block; i < sequence.published; ++i) blocks_.note_digest(sequence.blocks[i], incoming.landed.at(i));
   incoming.landed.clear();
   incoming.handles.clear();
+  if (incoming.begun) sequence.handed_over = out.now() - *incoming.begun;
+  sequence.first_at = out.now();
   emit(sequence, incoming.first);  // again: prefill may die with its own batch undelivered
   sequence.generated = {incoming.first.token};
   sequence.phase = SequencePhase::kRunning;
@@ -162,6 +164,8 @@ void Worker::forgo_transfer(Sequence& sequence, const std::string& why, Outbox& 
   CHECK(!sequence.incoming.open);
   if (sequence.incoming.transfer != TransferId{})
     out.send(sequence.peer, TransferResult{sequence.incoming.transfer, sequence.job, sequence.epoch, false, why.substr(0, kReasonBytesMax)});
+  if (sequence.incoming.begun) sequence.handed_over = out.now() - *sequence.incoming.begun;
+  sequence.missed = true;
   sequence.incoming = {};
   sequence.kind = SequenceKind::kLocal;
 }
@@ -229,9 +233,11 @@ void Worker::push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out) {
                                tokens_in_block(info_.geometry, static_cast<std::uint32_t>(sequence.prompt.size()), i), outgoing.digests[i]});
   if (count > 0) {
     const std::uint64_t ticket = next_ticket_++;
-    by_ticket_[ticket] = sequence.id;
+    const PeerKey to{sequence.peer.node, sequence.peer.incarnation};
+    by_ticket_[ticket] = {sequence.id, to};
+    if (const auto peer = peers_.find(to.node); peer != peers_.end()) traffic_.begin(ticket, peer->second.name, count * info_.geometry.block_bytes(), out.now());
     ++outgoing.pushes_pending;
-    plane_.push(ticket, {sequence.peer.node, sequence.peer.incarnation}, handoff.transfer,
+    plane_.push(ticket, to, handoff.transfer,
                 plan_pieces(info_.geometry, sequence.blocks, outgoing.grant->blocks, outgoing.grant->first_block, outgoing.blocks_pushed, count));
     stats_.kv_bytes_sent += count * info_.geometry.block_bytes();
     outgoing.blocks_pushed += count;
@@ -267,7 +273,8 @@ void Worker::on(const TransferResult& result, Outbox& out) {
 void Worker::on_event(const PushDone& done, Outbox& out) {
   const auto it = by_ticket_.find(done.ticket);
   if (it == by_ticket_.end()) return;
-  Sequence& sequence = sequences_.at(it->second);
+  Sequence& sequence = sequences_.at(it->second.first);
+  traffic_.end(done.ticket, done.ok, plane_.transport(it->second.second), out.now());
   by_ticket_.erase(it);
   --sequence.outgoing.pushes_pending;
   let_go(sequence, out);

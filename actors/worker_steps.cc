@@ -57,6 +57,7 @@ void Worker::add(Sequence sequence, Outbox& out) {
   if (buried(sequence.job, sequence.epoch) || find(sequence.job, sequence.epoch) != nullptr) return;
   if (const auto older = by_job_.find(sequence.job); older != by_job_.end()) end(sequences_.at(older->second), out);
   sequence.id = next_sequence_++;
+  sequence.arrived = out.now();
   sequence.context.model_hash = info_.model_hash;
   sequence.context.numerics_fingerprint = info_.numerics_fingerprint;
   const std::uint64_t id = sequence.id;
@@ -112,7 +113,9 @@ BatchPlan Worker::plan_step(Outbox& out) {
         continue;
       }
       const std::uint32_t tokens = grow(*runnable[i], granted[i], out);
-      if (tokens > 0) plan.sequences.push_back(plan_share(*runnable[i], tokens));
+      if (tokens == 0) continue;
+      if (!runnable[i]->began) runnable[i]->began = out.now();
+      plan.sequences.push_back(plan_share(*runnable[i], tokens));
     }
     CHECK(behind.size() < runnable.size(), "a batch of nothing");
     runnable = std::move(behind);
@@ -172,6 +175,7 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
   if (result.sampled) {
     const ScoredToken drawn{result.token, result.logprob, result.top};
     if (sequence.generated.empty()) sequence.first = drawn;
+    emit_timing(sequence, out.now());
     emit(sequence, drawn);
     sequence.generated.push_back(result.token);
     ++stats_.tokens_generated;
@@ -201,6 +205,25 @@ void Worker::emit(const Sequence& sequence, const ScoredToken& drawn) {
   batches_.to_coordinator.tokens.push_back(item);
 }
 
+// Of the token that is about to be emitted, if it is one of the first two. A prefill worker draws the first only.
+void Worker::emit_timing(Sequence& sequence, Time now) {
+  const auto index = static_cast<std::uint32_t>(sequence.generated.size());
+  if (index > 1) return;
+  const auto nanoseconds = [](Duration duration) { return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)); };
+  TokenTiming timing{sequence.job, sequence.epoch, index, 0, 0, 0, 0, false, sequence.preemptions};
+  if (index == 0) {
+    timing.waiting_ns = nanoseconds(*sequence.began - sequence.arrived);
+    timing.computing_ns = nanoseconds(now - *sequence.began);
+    timing.cached_tokens = sequence.cached_tokens;
+    sequence.first_at = now;
+  } else {
+    timing.computing_ns = nanoseconds(now - sequence.first_at);
+    timing.transfer_ns = nanoseconds(sequence.handed_over);
+    timing.missed = sequence.missed;
+  }
+  batches_.to_edges[sequence.edge].timings.push_back(timing);
+}
+
 // Of the prompt tokens behind the first position of this step. The edge has them before the first token: same link, same order.
 void Worker::emit_prompt(const Sequence& sequence, const std::vector<ScoredToken>& scored, Outbox& out) {
   std::vector<TokenItem>& items = batches_.to_edges[sequence.edge].prompt;
@@ -214,7 +237,7 @@ void Worker::emit_prompt(const Sequence& sequence, const std::vector<ScoredToken
 
 void Worker::finish(Sequence& sequence, FinishReason reason) {
   const JobFinish finished{sequence.job, sequence.epoch, reason, static_cast<std::uint32_t>(sequence.generated.size()),
-                           sequence.incoming.bytes, sequence.incoming.transport};
+                           sequence.incoming.bytes, sequence.incoming.transport, sequence.preemptions};
   batches_.to_edges[sequence.edge].finished.push_back(finished);
   batches_.to_coordinator.finished.push_back(finished);
 }

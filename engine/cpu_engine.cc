@@ -39,7 +39,9 @@ Result<std::unique_ptr<CpuEngine>> make_cpu_engine(const CpuEngineOptions& optio
   auto file = GgufFile::open(options.model_path);
   if (!file) return tl::unexpected<Error>(file.error());
   auto engine = std::make_unique<CpuEngine>(options, options.kernels != nullptr ? *options.kernels : cpu::best_ops());
-  auto model = load_model(std::move(*file), engine->backend_, std::make_unique<WeightArena>(options.shared_weights));
+  auto arena = std::make_unique<WeightArena>(options.shared_weights);
+  arena->on_progress(options.on_laid_out);
+  auto model = load_model(std::move(*file), engine->backend_, std::move(arena));
   if (!model) return tl::unexpected<Error>(model.error());
   const std::uint32_t context = (*model)->info().context_length;
   if (options.max_model_len > context)

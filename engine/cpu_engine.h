@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +35,7 @@ struct CpuEngineOptions {
   std::uint32_t threads = 1;               // including the caller of step()
   std::optional<std::uint32_t> first_cpu = {};  // pin worker i to CPU first_cpu + i; nullopt: not pinned
   const cpu::Ops* kernels = nullptr;       // nullptr: the best of this CPU; all give the same tokens
+  std::function<void(std::size_t done, std::size_t all)> on_laid_out = {};  // bytes of weights, while this process lays them out
   std::optional<int> shared_weights = {};  // a memory file that holds the weights for all workers of a machine (WeightArena)
 };
 

@@ -3,6 +3,7 @@
 #include "protocol/codec.h"
 #include "protocol/codec_detail.h"
 #include "protocol/codec_sampling.h"
+#include "protocol/codec_timeline.h"
 
 namespace baton {
 namespace wire {
@@ -21,6 +22,7 @@ static void put(ClientSubmit::Builder b, const baton::ClientSubmit& m) {
   b.setIncludeStop(m.include_stop);
   if (!m.bad_words.empty()) put_texts(b.initBadWords(size_of(m.bad_words)), m.bad_words);
   b.setCacheSalt(text_of(m.cache_salt));
+  b.setDetached(m.detached);
 }
 static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   m.tag = r.getTag();
@@ -36,6 +38,7 @@ static void get(ClientSubmit::Reader r, baton::ClientSubmit& m) {
   m.include_stop = r.getIncludeStop();
   get_texts(r.getBadWords(), m.bad_words, kSlack * kBadWordsMax, "bad_words");
   m.cache_salt = string_of(r.getCacheSalt(), 256, "cache_salt");
+  m.detached = r.getDetached();
 }
 
 static void put(ClientAccepted::Builder b, const baton::ClientAccepted& m) {
@@ -106,6 +109,7 @@ static void put(ClientDone::Builder b, const baton::ClientDone& m) {
   b.setStop(text_of(m.stop));
   b.setStopToken(m.stop_token);
   b.setKvBytesKnown(m.kv_bytes_known);
+  put(b.initTimeline(), m.timeline);
 }
 static void get(ClientDone::Reader r, baton::ClientDone& m) {
   m.tag = r.getTag();
@@ -123,6 +127,7 @@ static void get(ClientDone::Reader r, baton::ClientDone& m) {
   m.stop = string_of(r.getStop(), kStopStringBytesMax, "stop");
   m.stop_token = r.getStopToken();
   m.kv_bytes_known = r.getKvBytesKnown();
+  get(r.getTimeline(), m.timeline);
 }
 
 static void put(ClientError::Builder b, const baton::ClientError& m) {
@@ -156,9 +161,11 @@ static void get(ClientCancelled::Reader r, baton::ClientCancelled& m) {
 
 static void put(StatusRequest::Builder b, const baton::StatusRequest& m) {
   b.setTag(m.tag);
+  b.setTraffic(m.traffic);
 }
 static void get(StatusRequest::Reader r, baton::StatusRequest& m) {
   m.tag = r.getTag();
+  m.traffic = r.getTraffic();
 }
 
 static void put(WorkerStatus::Builder b, const baton::WorkerStatus& m) {
@@ -169,6 +176,7 @@ static void put(WorkerStatus::Builder b, const baton::WorkerStatus& m) {
   b.setPid(m.pid);
   put(b.initLast(), m.last);
   b.setBlocksTotal(m.blocks_total);
+  if (!m.traffic.empty()) put_list(b.initTraffic(size_of(m.traffic)), m.traffic);
 }
 static void get(WorkerStatus::Reader r, baton::WorkerStatus& m) {
   m.name = string_of(r.getName(), 256, "name");
@@ -178,6 +186,7 @@ static void get(WorkerStatus::Reader r, baton::WorkerStatus& m) {
   m.pid = r.getPid();
   get(r.getLast(), m.last);
   m.blocks_total = r.getBlocksTotal();
+  get_list(r.getTraffic(), m.traffic, 8192, "traffic");
 }
 
 static void put(StatusReport::Builder b, const baton::StatusReport& m) {
@@ -189,6 +198,7 @@ static void put(StatusReport::Builder b, const baton::StatusReport& m) {
   b.setMaxModelLen(m.max_model_len);
   b.setBlockTokens(m.block_tokens);
   put_list(b.initWorkers(size_of(m.workers)), m.workers);
+  b.setTrafficLeftOut(m.traffic_left_out);
 }
 static void get(StatusReport::Reader r, baton::StatusReport& m) {
   m.tag = r.getTag();
@@ -199,6 +209,7 @@ static void get(StatusReport::Reader r, baton::StatusReport& m) {
   m.max_model_len = r.getMaxModelLen();
   m.block_tokens = r.getBlockTokens();
   get_list(r.getWorkers(), m.workers, 65536, "workers");
+  m.traffic_left_out = r.getTrafficLeftOut();
 }
 
 static void put(FsckRequest::Builder b, const baton::FsckRequest& m) {
@@ -265,29 +276,29 @@ static void get(ClientChoiceDone::Reader r, baton::ClientChoiceDone& m) {
 
 }  // namespace wire
 
-Payload encode(const ClientSubmit& m) { return wire::encode_as<wire::ClientSubmit>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, ClientSubmit& m) { return wire::decode_as<wire::ClientSubmit>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const ClientAccepted& m) { return wire::encode_as<wire::ClientAccepted>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, ClientAccepted& m) { return wire::decode_as<wire::ClientAccepted>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const ClientTokens& m) { return wire::encode_as<wire::ClientTokens>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, ClientTokens& m) { return wire::decode_as<wire::ClientTokens>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const ClientDone& m) { return wire::encode_as<wire::ClientDone>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, ClientDone& m) { return wire::decode_as<wire::ClientDone>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const ClientError& m) { return wire::encode_as<wire::ClientError>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, ClientError& m) { return wire::decode_as<wire::ClientError>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const ClientCancel& m) { return wire::encode_as<wire::ClientCancel>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, ClientCancel& m) { return wire::decode_as<wire::ClientCancel>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const ClientCancelled& m) { return wire::encode_as<wire::ClientCancelled>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, ClientCancelled& m) { return wire::decode_as<wire::ClientCancelled>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const StatusRequest& m) { return wire::encode_as<wire::StatusRequest>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, StatusRequest& m) { return wire::decode_as<wire::StatusRequest>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const StatusReport& m) { return wire::encode_as<wire::StatusReport>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, StatusReport& m) { return wire::decode_as<wire::StatusReport>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const FsckRequest& m) { return wire::encode_as<wire::FsckRequest>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, FsckRequest& m) { return wire::decode_as<wire::FsckRequest>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const FsckReport& m) { return wire::encode_as<wire::FsckReport>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, FsckReport& m) { return wire::decode_as<wire::FsckReport>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const ClientChoiceDone& m) { return wire::encode_as<wire::ClientChoiceDone>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, ClientChoiceDone& m) { return wire::decode_as<wire::ClientChoiceDone>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const ClientSubmit& m, std::string& bytes) { wire::encode_as<wire::ClientSubmit>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, ClientSubmit& m) { return wire::decode_as<wire::ClientSubmit>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const ClientAccepted& m, std::string& bytes) { wire::encode_as<wire::ClientAccepted>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, ClientAccepted& m) { return wire::decode_as<wire::ClientAccepted>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const ClientTokens& m, std::string& bytes) { wire::encode_as<wire::ClientTokens>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, ClientTokens& m) { return wire::decode_as<wire::ClientTokens>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const ClientDone& m, std::string& bytes) { wire::encode_as<wire::ClientDone>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, ClientDone& m) { return wire::decode_as<wire::ClientDone>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const ClientError& m, std::string& bytes) { wire::encode_as<wire::ClientError>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, ClientError& m) { return wire::decode_as<wire::ClientError>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const ClientCancel& m, std::string& bytes) { wire::encode_as<wire::ClientCancel>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, ClientCancel& m) { return wire::decode_as<wire::ClientCancel>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const ClientCancelled& m, std::string& bytes) { wire::encode_as<wire::ClientCancelled>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, ClientCancelled& m) { return wire::decode_as<wire::ClientCancelled>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const StatusRequest& m, std::string& bytes) { wire::encode_as<wire::StatusRequest>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, StatusRequest& m) { return wire::decode_as<wire::StatusRequest>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const StatusReport& m, std::string& bytes) { wire::encode_as<wire::StatusReport>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, StatusReport& m) { return wire::decode_as<wire::StatusReport>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const FsckRequest& m, std::string& bytes) { wire::encode_as<wire::FsckRequest>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, FsckRequest& m) { return wire::decode_as<wire::FsckRequest>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const FsckReport& m, std::string& bytes) { wire::encode_as<wire::FsckReport>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, FsckReport& m) { return wire::decode_as<wire::FsckReport>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const ClientChoiceDone& m, std::string& bytes) { wire::encode_as<wire::ClientChoiceDone>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, ClientChoiceDone& m) { return wire::decode_as<wire::ClientChoiceDone>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

@@ -21,6 +21,8 @@
 namespace baton::wire {
 
 inline constexpr std::size_t kMessageBytesMax = 8u << 20;
+// Most messages fit; what does not goes on in memory that is allocated.
+inline constexpr std::size_t kScratchWords = 64;
 
 struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -45,6 +47,11 @@ Enum enum_of(std::uint64_t value, std::uint64_t last, const char* field) {
   if (value > last || (std::is_same_v<Enum, ErrorCode> && value == 0))
     throw Violation(std::string(field) + " has no value " + std::to_string(value));
   return static_cast<Enum>(value);
+}
+// Nanoseconds that fit a signed duration, and the sum of a few of them, too: 2^60 ns are 36 years.
+inline std::uint64_t duration_of(std::uint64_t ns, const char* field) {
+  if (ns > std::uint64_t{1} << 60) throw Violation(std::string(field) + " is longer than 36 years");
+  return ns;
 }
 template <class Builder, class T>
 void put_numbers(Builder list, const std::vector<T>& values) {
@@ -80,18 +87,62 @@ void get_list(Reader list, std::vector<T>& values, std::size_t items_max, const 
   for (unsigned i = 0; i < list.size(); ++i) get(list[i], values[i]);
 }
 
-template <class Schema, class Message, class Put>
-Payload encode_as(const Message& message, Put put_fields) {
-  capnp::MallocMessageBuilder builder;
-  put_fields(builder.initRoot<Schema>(), message);
-  const kj::Array<capnp::word> flat = capnp::messageToFlatArray(builder);
-  const auto bytes = flat.asBytes();
+// A struct without pointers: its message is two words (the segment table, the root's pointer) and the data.
+template <class Schema>
+inline constexpr bool kFlat = Schema::_capnpPrivate::pointerCount == 0;
+
+// Memory in which this thread builds messages. Zeros between messages: the builder leaves it so.
+inline kj::ArrayPtr<capnp::word> scratch() {
+  thread_local capnp::word words[kScratchWords] = {};
+  return kj::arrayPtr(words, kScratchWords);
+}
+
+inline void write_segments(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments, std::string& bytes) {
+  if (segments.size() == 1) {
+    // What messageToFlatArray() makes of one segment, without an array in between.
+    const std::uint32_t table[2] = {0, static_cast<std::uint32_t>(segments[0].size())};
+    const auto words = segments[0].asBytes();
+    bytes.assign(reinterpret_cast<const char*>(table), sizeof table);
+    bytes.append(reinterpret_cast<const char*>(words.begin()), words.size());
+  } else {
+    const kj::Array<capnp::word> flat = capnp::messageToFlatArray(segments);
+    bytes.assign(reinterpret_cast<const char*>(flat.asBytes().begin()), flat.asBytes().size());
+  }
   CHECK(bytes.size() <= kMessageBytesMax, "a message outgrew the limit its fields are bounded by");
-  return {Message::kKind, std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size())};
+}
+
+template <class Schema, class Message, class Put>
+void encode_as(const Message& message, std::string& bytes, Put put_fields) {
+  if constexpr (kFlat<Schema>) {
+    // One builder per type and thread. Its words are the root's pointer and the data, which begin as zeros as in a new one.
+    struct Kept {
+      capnp::word words[2 + Schema::_capnpPrivate::dataWordSize] = {};
+      capnp::MallocMessageBuilder builder{kj::arrayPtr(words, sizeof words / sizeof words[0])};
+      typename Schema::Builder root = builder.template initRoot<Schema>();
+    };
+    thread_local Kept kept;
+    std::memset(kept.words + 1, 0, sizeof kept.words - sizeof kept.words[0]);
+    put_fields(kept.root, message);
+    write_segments(kept.builder.getSegmentsForOutput(), bytes);
+  } else {
+    capnp::MallocMessageBuilder builder(scratch());
+    put_fields(builder.initRoot<Schema>(), message);
+    write_segments(builder.getSegmentsForOutput(), bytes);
+  }
+}
+
+// The root of a message without pointers, if `data` is one such message exactly: nothing in it is followed, so nothing but its
+// size needs a check.
+inline bool is_flat(const capnp::word* data, std::size_t words) {
+  if (words < 2) return false;
+  std::uint32_t head[4];
+  std::memcpy(head, data, sizeof head);
+  const std::size_t size = (head[3] & 0xffff) + (head[3] >> 16);  // the root's words of data and of pointers
+  return head[0] == 0 && head[1] == words - 1 && head[2] == 0 && size == words - 2;
 }
 
 template <class Schema, class Message, class Get>
-Result<void> decode_as(const Payload& payload, Message& message, Get get_fields) {
+Result<void> decode_as(const PayloadView& payload, Message& message, Get get_fields) {
   const std::size_t words = payload.bytes.size() / sizeof(capnp::word);
   if (payload.kind != Message::kKind || payload.bytes.size() % sizeof(capnp::word) != 0 || payload.bytes.size() > kMessageBytesMax)
     return fail(ErrorCode::kInvalidArgument, "not a message of kind " + std::to_string(Message::kKind));
@@ -107,6 +158,13 @@ Result<void> decode_as(const Payload& payload, Message& message, Get get_fields)
   limits.traversalLimitInWords = words + 64;  // each word once: a message that points at itself many times runs out
   limits.nestingLimit = 8;
   try {
+    if constexpr (kFlat<Schema>) {
+      if (is_flat(data, words)) {
+        message = Message{};
+        get_fields(capnp::readMessageUnchecked<Schema>(data + 1), message);
+        return {};
+      }
+    }
     capnp::FlatArrayMessageReader reader(kj::arrayPtr(data, words), limits);
     message = Message{};
     get_fields(reader.getRoot<Schema>(), message);
@@ -168,6 +226,25 @@ inline void get(TokenLogprob::Reader r, baton::TokenLogprob& m) {
   m.logprob = r.getLogprob();
 }
 
+inline void put(LinkTraffic::Builder b, const baton::LinkTraffic& m) {
+  b.setPeer(text_of(m.peer));
+  b.setTransport(text_of(m.transport));
+  b.setTransfers(m.transfers);
+  b.setFailures(m.failures);
+  b.setBytes(m.bytes);
+  b.setBusyNs(m.busy_ns);
+  b.setLatencyNs(m.latency_ns);
+}
+inline void get(LinkTraffic::Reader r, baton::LinkTraffic& m) {
+  m.peer = string_of(r.getPeer(), 256, "peer");
+  m.transport = string_of(r.getTransport(), 64, "transport");
+  m.transfers = r.getTransfers();
+  m.failures = r.getFailures();
+  m.bytes = r.getBytes();
+  m.busy_ns = r.getBusyNs();
+  m.latency_ns = r.getLatencyNs();
+}
+
 inline void put(Heartbeat::Builder b, const baton::Heartbeat& m) {
   b.setProgress(m.progress);
   b.setRunning(m.running);
@@ -180,6 +257,7 @@ inline void put(Heartbeat::Builder b, const baton::Heartbeat& m) {
   b.setPrefixCacheQueries(m.prefix_cache_queries);
   b.setPrefixCacheHits(m.prefix_cache_hits);
   b.setNumPreemptions(m.num_preemptions);
+  if (!m.traffic.empty()) put_list(b.initTraffic(size_of(m.traffic)), m.traffic);
 }
 inline void get(Heartbeat::Reader r, baton::Heartbeat& m) {
   m.progress = r.getProgress();
@@ -193,6 +271,7 @@ inline void get(Heartbeat::Reader r, baton::Heartbeat& m) {
   m.prefix_cache_queries = r.getPrefixCacheQueries();
   m.prefix_cache_hits = r.getPrefixCacheHits();
   m.num_preemptions = r.getNumPreemptions();
+  get_list(r.getTraffic(), m.traffic, kTrafficPerHeartbeat, "traffic");
 }
 
 }  // namespace baton::wire

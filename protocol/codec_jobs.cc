@@ -131,6 +131,7 @@ static void put(JobFinish::Builder b, const baton::JobFinish& m) {
   b.setTokens(m.tokens);
   b.setKvBytesMoved(m.kv_bytes_moved);
   b.setTransport(text_of(m.transport));
+  b.setPreemptions(m.preemptions);
 }
 static void get(JobFinish::Reader r, baton::JobFinish& m) {
   m.job.value = r.getJob();
@@ -139,6 +140,7 @@ static void get(JobFinish::Reader r, baton::JobFinish& m) {
   m.tokens = r.getTokens();
   m.kv_bytes_moved = r.getKvBytesMoved();
   m.transport = string_of(r.getTransport(), 64, "transport");
+  m.preemptions = r.getPreemptions();
 }
 
 static void put(JobRelease::Builder b, const baton::JobRelease& m) {
@@ -150,17 +152,43 @@ static void get(JobRelease::Reader r, baton::JobRelease& m) {
   m.epoch = r.getEpoch();
 }
 
+static void put(TokenTiming::Builder b, const baton::TokenTiming& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setIndex(m.index);
+  b.setWaitingNs(m.waiting_ns);
+  b.setComputingNs(m.computing_ns);
+  b.setTransferNs(m.transfer_ns);
+  b.setCachedTokens(m.cached_tokens);
+  b.setMissed(m.missed);
+  b.setPreemptions(m.preemptions);
+}
+static void get(TokenTiming::Reader r, baton::TokenTiming& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.index = r.getIndex();
+  if (m.index > 1) throw Violation("a timing is of token 0 or 1");
+  m.waiting_ns = duration_of(r.getWaitingNs(), "waiting_ns");
+  m.computing_ns = duration_of(r.getComputingNs(), "computing_ns");
+  m.transfer_ns = duration_of(r.getTransferNs(), "transfer_ns");
+  m.cached_tokens = r.getCachedTokens();
+  m.missed = r.getMissed();
+  m.preemptions = r.getPreemptions();
+}
+
 static void put(TokenBatch::Builder b, const baton::TokenBatch& m) {
   put_list(b.initTokens(size_of(m.tokens)), m.tokens);
   put_list(b.initFinished(size_of(m.finished)), m.finished);
   put_list(b.initReleased(size_of(m.released)), m.released);
   if (!m.prompt.empty()) put_list(b.initPrompt(size_of(m.prompt)), m.prompt);
+  if (!m.timings.empty()) put_list(b.initTimings(size_of(m.timings)), m.timings);
 }
 static void get(TokenBatch::Reader r, baton::TokenBatch& m) {
   get_list(r.getTokens(), m.tokens, 65536, "tokens");
   get_list(r.getFinished(), m.finished, 65536, "finished");
   get_list(r.getReleased(), m.released, 65536, "released");
   get_list(r.getPrompt(), m.prompt, 65536, "prompt");
+  get_list(r.getTimings(), m.timings, 65536, "timings");
 }
 
 static void put(JobClosed::Builder b, const baton::JobClosed& m) {
@@ -172,23 +200,23 @@ static void get(JobClosed::Reader r, baton::JobClosed& m) {
 
 }  // namespace wire
 
-Payload encode(const AdmitJob& m) { return wire::encode_as<wire::AdmitJob>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, AdmitJob& m) { return wire::decode_as<wire::AdmitJob>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const JobAdmitted& m) { return wire::encode_as<wire::JobAdmitted>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, JobAdmitted& m) { return wire::decode_as<wire::JobAdmitted>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const JobPlaced& m) { return wire::encode_as<wire::JobPlaced>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, JobPlaced& m) { return wire::decode_as<wire::JobPlaced>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const JobFailed& m) { return wire::encode_as<wire::JobFailed>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, JobFailed& m) { return wire::decode_as<wire::JobFailed>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const CancelJob& m) { return wire::encode_as<wire::CancelJob>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, CancelJob& m) { return wire::decode_as<wire::CancelJob>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const StartPrefill& m) { return wire::encode_as<wire::StartPrefill>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, StartPrefill& m) { return wire::decode_as<wire::StartPrefill>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const StartDecode& m) { return wire::encode_as<wire::StartDecode>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, StartDecode& m) { return wire::decode_as<wire::StartDecode>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const TokenBatch& m) { return wire::encode_as<wire::TokenBatch>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, TokenBatch& m) { return wire::decode_as<wire::TokenBatch>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const JobClosed& m) { return wire::encode_as<wire::JobClosed>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, JobClosed& m) { return wire::decode_as<wire::JobClosed>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const AdmitJob& m, std::string& bytes) { wire::encode_as<wire::AdmitJob>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, AdmitJob& m) { return wire::decode_as<wire::AdmitJob>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const JobAdmitted& m, std::string& bytes) { wire::encode_as<wire::JobAdmitted>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, JobAdmitted& m) { return wire::decode_as<wire::JobAdmitted>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const JobPlaced& m, std::string& bytes) { wire::encode_as<wire::JobPlaced>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, JobPlaced& m) { return wire::decode_as<wire::JobPlaced>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const JobFailed& m, std::string& bytes) { wire::encode_as<wire::JobFailed>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, JobFailed& m) { return wire::decode_as<wire::JobFailed>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const CancelJob& m, std::string& bytes) { wire::encode_as<wire::CancelJob>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, CancelJob& m) { return wire::decode_as<wire::CancelJob>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const StartPrefill& m, std::string& bytes) { wire::encode_as<wire::StartPrefill>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, StartPrefill& m) { return wire::decode_as<wire::StartPrefill>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const StartDecode& m, std::string& bytes) { wire::encode_as<wire::StartDecode>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, StartDecode& m) { return wire::decode_as<wire::StartDecode>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const TokenBatch& m, std::string& bytes) { wire::encode_as<wire::TokenBatch>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, TokenBatch& m) { return wire::decode_as<wire::TokenBatch>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const JobClosed& m, std::string& bytes) { wire::encode_as<wire::JobClosed>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, JobClosed& m) { return wire::decode_as<wire::JobClosed>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

@@ -85,11 +85,11 @@ static void get(TransferResult::Reader r, baton::TransferResult& m) {
 
 }  // namespace wire
 
-Payload encode(const Grant& m) { return wire::encode_as<wire::Grant>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, Grant& m) { return wire::decode_as<wire::Grant>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const KvHandoff& m) { return wire::encode_as<wire::KvHandoff>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, KvHandoff& m) { return wire::decode_as<wire::KvHandoff>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const TransferResult& m) { return wire::encode_as<wire::TransferResult>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, TransferResult& m) { return wire::decode_as<wire::TransferResult>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const Grant& m, std::string& bytes) { wire::encode_as<wire::Grant>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, Grant& m) { return wire::decode_as<wire::Grant>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const KvHandoff& m, std::string& bytes) { wire::encode_as<wire::KvHandoff>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, KvHandoff& m) { return wire::decode_as<wire::KvHandoff>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const TransferResult& m, std::string& bytes) { wire::encode_as<wire::TransferResult>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, TransferResult& m) { return wire::decode_as<wire::TransferResult>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

@@ -114,21 +114,21 @@ static void get(HeartbeatAck::Reader, baton::HeartbeatAck&) {}
 
 }  // namespace wire
 
-Payload encode(const WorkerHello& m) { return wire::encode_as<wire::WorkerHello>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, WorkerHello& m) { return wire::decode_as<wire::WorkerHello>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const EdgeHello& m) { return wire::encode_as<wire::EdgeHello>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, EdgeHello& m) { return wire::decode_as<wire::EdgeHello>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const JoinAccepted& m) { return wire::encode_as<wire::JoinAccepted>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, JoinAccepted& m) { return wire::decode_as<wire::JoinAccepted>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const JoinRefused& m) { return wire::encode_as<wire::JoinRefused>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, JoinRefused& m) { return wire::decode_as<wire::JoinRefused>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const PeersJoined& m) { return wire::encode_as<wire::PeersJoined>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, PeersJoined& m) { return wire::decode_as<wire::PeersJoined>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const PeerLeft& m) { return wire::encode_as<wire::PeerLeft>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, PeerLeft& m) { return wire::decode_as<wire::PeerLeft>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const Heartbeat& m) { return wire::encode_as<wire::Heartbeat>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, Heartbeat& m) { return wire::decode_as<wire::Heartbeat>(p, m, [](auto r, auto& x) { get(r, x); }); }
-Payload encode(const HeartbeatAck& m) { return wire::encode_as<wire::HeartbeatAck>(m, [](auto b, const auto& x) { put(b, x); }); }
-Result<void> decode(const Payload& p, HeartbeatAck& m) { return wire::decode_as<wire::HeartbeatAck>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const WorkerHello& m, std::string& bytes) { wire::encode_as<wire::WorkerHello>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, WorkerHello& m) { return wire::decode_as<wire::WorkerHello>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const EdgeHello& m, std::string& bytes) { wire::encode_as<wire::EdgeHello>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, EdgeHello& m) { return wire::decode_as<wire::EdgeHello>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const JoinAccepted& m, std::string& bytes) { wire::encode_as<wire::JoinAccepted>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, JoinAccepted& m) { return wire::decode_as<wire::JoinAccepted>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const JoinRefused& m, std::string& bytes) { wire::encode_as<wire::JoinRefused>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, JoinRefused& m) { return wire::decode_as<wire::JoinRefused>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const PeersJoined& m, std::string& bytes) { wire::encode_as<wire::PeersJoined>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, PeersJoined& m) { return wire::decode_as<wire::PeersJoined>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const PeerLeft& m, std::string& bytes) { wire::encode_as<wire::PeerLeft>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, PeerLeft& m) { return wire::decode_as<wire::PeerLeft>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const Heartbeat& m, std::string& bytes) { wire::encode_as<wire::Heartbeat>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, Heartbeat& m) { return wire::decode_as<wire::Heartbeat>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const HeartbeatAck& m, std::string& bytes) { wire::encode_as<wire::HeartbeatAck>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, HeartbeatAck& m) { return wire::decode_as<wire::HeartbeatAck>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

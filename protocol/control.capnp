@@ -161,6 +161,18 @@ struct PeerLeft {  # kind 6
   reason @1 :Text;
 }
 
+struct LinkTraffic {
+  # What one worker has pushed to another since it began. A transfer is one push of blocks; busyNs is the time with at least one under
+  # way, latencyNs the sum of each one's own.
+  peer @0 :Text;
+  transport @1 :Text;
+  transfers @2 :UInt64;
+  failures @3 :UInt64;
+  bytes @4 :UInt64;
+  busyNs @5 :UInt64;
+  latencyNs @6 :UInt64;
+}
+
 struct Heartbeat {  # kind 7
   # Worker -> coordinator every interval, from the loop (never held up by a step). `progress` counts finished engine steps: running > 0
   # with progress standing still is alive but stuck.
@@ -177,6 +189,8 @@ struct Heartbeat {  # kind 7
   prefixCacheQueries @8 :UInt64;
   prefixCacheHits @9 :UInt64;
   numPreemptions @10 :UInt64;
+  # Totals of the peers with news since the last heartbeat, at most 16; the others' come with the next ones.
+  traffic @11 :List(LinkTraffic);
 }
 
 struct HeartbeatAck {  # kind 8
@@ -268,6 +282,7 @@ struct JobFinish {
   tokens @3 :UInt32;
   kvBytesMoved @4 :UInt64;
   transport @5 :Text;
+  preemptions @6 :UInt32;  # times that this worker took the job's blocks for an older one
 }
 
 struct JobRelease {
@@ -276,20 +291,78 @@ struct JobRelease {
   epoch @1 :UInt32;
 }
 
+struct TokenTiming {
+  # Where the time before a job's first two tokens went on the worker that drew them, as durations of its own clock. Index 0: waitingNs
+  # from the job's arrival to its first step, computingNs from there to the token; cachedTokens of the prompt were in the prefix
+  # cache. Index 1: computingNs since token 0 and its KV were here, transferNs from the first sign of the hand-over to its end;
+  # missed: it did not come and the prompt was computed here.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  index @2 :UInt32;
+  waitingNs @3 :UInt64;
+  computingNs @4 :UInt64;
+  transferNs @5 :UInt64;
+  cachedTokens @6 :UInt32;
+  missed @7 :Bool;
+  preemptions @8 :UInt32;  # until now, on this worker
+}
+
 struct TokenBatch {  # kind 23
   # Worker -> each edge (its jobs) and the coordinator (all), one per engine step: never one message per token and request.
   # `prompt`, to edges only, is what sampling.promptLogprobs asks for: index is the position in the prompt, from 1 on in rising
-  # order from whoever computes the prompt, ahead of the first token. Large ones are cut into several messages.
+  # order from whoever computes the prompt, ahead of the first token. Large ones are cut into several messages. `timings`, to edges
+  # only, come with the token they are of; the first that comes for a token counts.
   tokens @0 :List(TokenItem);
   finished @1 :List(JobFinish);
   released @2 :List(JobRelease);
   prompt @3 :List(TokenItem);
+  timings @4 :List(TokenTiming);
 }
 
 struct JobClosed {  # kind 24
   # Edge -> coordinator: the client has its terminal. Until then the coordinator keeps the job and its tokens: a worker may die between
   # the batch that reached the coordinator and the same batch to the edge.
   job @0 :UInt64;
+}
+
+struct JobAttempt {
+  # A dispatch: so long after the submission.
+  epoch @0 :UInt32;
+  placedNs @1 :UInt64;
+  prefillWorker @2 :Text;
+  decodeWorker @3 :Text;
+}
+
+struct JobTimeline {
+  # Where a submission's time went, by its edge's clock. queue (to the first placement) + prefill (to the first token) is TTFT. Between
+  # the first and the second token lie transfer and firstStep: firstStep is the decode worker's own count, transfer the rest of
+  # it; both are 0 where the worker did not say. decode is what remains. The five add up to the total exactly. waiting and computing
+  # are inside prefill, kv is the whole hand-over, hidden under prefill or not; these three are workers' counts.
+  # state: 0 queued, 1 prefill, 2 decode, 3 done, 4 failed. A job that goes on: what is known by now.
+  state @0 :UInt8;
+  reason @1 :UInt8;
+  error @2 :Text;
+  promptTokens @3 :UInt32;
+  cachedTokens @4 :UInt32;
+  completionTokens @5 :UInt32;
+  queueNs @6 :UInt64;
+  prefillNs @7 :UInt64;
+  transferNs @8 :UInt64;
+  firstStepNs @9 :UInt64;
+  decodeNs @10 :UInt64;
+  waitingNs @11 :UInt64;
+  computingNs @12 :UInt64;
+  kvNs @13 :UInt64;
+  apart @14 :Bool;
+  missed @15 :Bool;
+  attempts @16 :List(JobAttempt);
+  preemptions @17 :UInt32;  # on the worker that drew the first token, and the one that ended it
+}
+
+struct JobEnded {  # kind 25
+  # Edge -> coordinator: a submission has ended. The coordinator remembers the latest ones, for TraceRequest.
+  id @0 :Text;
+  timeline @1 :JobTimeline;
 }
 
 # ---- KV --------------------------------------------------------------------------------------------------
@@ -361,6 +434,7 @@ struct ClientSubmit {  # kind 64
   includeStop @10 :Bool;
   badWords @11 :List(Text);
   cacheSalt @12 :Text;  # at most 128 bytes; empty: shared with all who give none
+  detached @13 :Bool;   # the job goes on when the client has gone; see ClientAttach
 }
 
 struct ClientAccepted {  # kind 65
@@ -414,6 +488,7 @@ struct ClientDone {  # kind 67
   stop @12 :Text;
   stopToken @13 :Int32 = -1;
   kvBytesKnown @14 :Bool;
+  timeline @15 :JobTimeline;
 }
 
 struct ClientError {  # kind 68
@@ -436,8 +511,9 @@ struct ClientCancelled {  # kind 70
 }
 
 struct StatusRequest {  # kind 71
-  # Client -> edge -> coordinator.
+  # Client -> edge -> coordinator. traffic: with that of each pair of workers.
   tag @0 :UInt64;
+  traffic @1 :Bool;
 }
 
 struct WorkerStatus {
@@ -449,6 +525,7 @@ struct WorkerStatus {
   pid @4 :UInt32;
   last @5 :Heartbeat;
   blocksTotal @6 :UInt32;
+  traffic @7 :List(LinkTraffic);
 }
 
 struct StatusReport {  # kind 72
@@ -461,6 +538,7 @@ struct StatusReport {  # kind 72
   maxModelLen @5 :UInt32;
   blockTokens @6 :UInt32;
   workers @7 :List(WorkerStatus);
+  trafficLeftOut @8 :UInt32;  # pairs beyond the 8192 that a report carries
 }
 
 struct FsckRequest {  # kind 73
@@ -499,4 +577,53 @@ struct ClientChoiceDone {  # kind 75
   completionTokens @4 :UInt32;
   stop @5 :Text;
   stopToken @6 :Int32 = -1;
+}
+
+struct TraceRequest {  # kind 76
+  # Client -> edge: where that job's time went. An edge that does not have it asks the coordinator, which knows those that have ended
+  # and asks the other edges for the rest.
+  tag @0 :UInt64;
+  id @1 :Text;
+}
+
+struct TraceReport {  # kind 77
+  # Edge -> coordinator -> edge -> client. Not found: nobody knows the id, or an edge stayed silent.
+  tag @0 :UInt64;
+  found @1 :Bool;
+  timeline @2 :JobTimeline;
+}
+
+struct ClusterEvent {
+  # kind: 0 the coordinator started, 1 a member joined, 2 an edge left, 3 a worker was lost, 4 one was refused, 5 jobs were placed again,
+  # 6 the cluster is being stopped. seq counts from 1 in each life of the coordinator.
+  seq @0 :UInt64;
+  kind @1 :UInt8;
+  ageNs @2 :UInt64;
+  subject @3 :Text;
+  detail @4 :Text;
+}
+
+struct EventsRequest {  # kind 78
+  # Client -> edge -> coordinator: what happened after event number `after`.
+  tag @0 :UInt64;
+  after @1 :UInt64;
+}
+
+struct EventsReport {  # kind 79
+  # Coordinator -> edge -> client: the oldest 256 at most of those; `last` is the number of the latest there is. `missed` have been
+  # forgotten. Another `life` is another coordinator, which counts anew.
+  tag @0 :UInt64;
+  life @1 :UInt64;
+  last @2 :UInt64;
+  missed @3 :UInt64;
+  events @4 :List(ClusterEvent);
+}
+
+struct ClientAttach {  # kind 80
+  # Client -> edge: from now on this client gets the answer of that detached job, from token `from` on. Answered as a ClientSubmit
+  # is, by ClientAccepted and so on, or by a ClientError of code not_found where the job, or that token of it, is not kept any more.
+  # Whoever was attached before is told with a ClientError of code cancelled. A job is kept for some minutes after its end.
+  tag @0 :UInt64;
+  id @1 :Text;
+  from @2 :UInt32;
 }

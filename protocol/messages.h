@@ -79,6 +79,17 @@ struct PeerLeft {
   ActorRef actor;
   std::string reason;
 };
+inline constexpr std::size_t kTrafficPerHeartbeat = 16;
+// What one worker has sent to another since it began. A transfer is one push of blocks.
+struct LinkTraffic {
+  std::string peer;       // the receiving worker's name
+  std::string transport;  // "shm", "tcp", …: of the latest transfer
+  std::uint64_t transfers = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t bytes = 0;       // of transfers that did not fail
+  std::uint64_t busy_ns = 0;     // with at least one under way
+  std::uint64_t latency_ns = 0;  // from each one's push to its acknowledgement, summed
+};
 struct Heartbeat {
   static constexpr std::uint16_t kKind = 7;
   std::uint64_t progress = 0;  // engine steps finished; alive but stuck is seen by it standing still
@@ -92,6 +103,7 @@ struct Heartbeat {
   std::uint64_t prefix_cache_queries = 0;  // tokens looked up
   std::uint64_t prefix_cache_hits = 0;     // tokens found
   std::uint64_t num_preemptions = 0;
+  std::vector<LinkTraffic> traffic = {};  // of the peers with news since the last heartbeat, at most kTrafficPerHeartbeat
 };
 struct HeartbeatAck {
   static constexpr std::uint16_t kKind = 8;
@@ -169,10 +181,23 @@ struct JobFinish {
   std::uint32_t tokens = 0;  // generated in all; the stream is complete once that many positions arrived
   std::uint64_t kv_bytes_moved = 0;
   std::string transport;  // empty: no transfer
+  std::uint32_t preemptions = 0;  // times that this worker took the job's blocks for an older one
 };
 struct JobRelease {
   JobId job;
   Epoch epoch = 0;
+};
+// Where the time before a job's first two tokens went on the worker that drew them; at most two per attempt and worker.
+struct TokenTiming {
+  JobId job;
+  Epoch epoch = 0;
+  std::uint32_t index = 0;         // 0 or 1: which token
+  std::uint64_t waiting_ns = 0;    // 0: from the job's arrival to its first step
+  std::uint64_t computing_ns = 0;  // 0: from there to the token; 1: from the moment that token 0 and its KV were here
+  std::uint64_t transfer_ns = 0;   // 1: from the first sign of the hand-over to its end; 0: there was none
+  std::uint32_t cached_tokens = 0; // 0: of the prompt, found in the prefix cache
+  bool missed = false;             // 1: the KV did not come, the prompt was computed here
+  std::uint32_t preemptions = 0;   // until now, on this worker
 };
 // One per engine step and destination. To an edge: its own jobs. To the coordinator: everything.
 struct TokenBatch {
@@ -181,11 +206,51 @@ struct TokenBatch {
   std::vector<JobFinish> finished;
   std::vector<JobRelease> released;  // coordinator only: this worker holds nothing of the job any more
   std::vector<TokenItem> prompt = {};  // edges only: of prompt tokens, `index` being their position (>= 1)
+  std::vector<TokenTiming> timings = {};  // edges only
 };
 // Edge -> coordinator: the client has its terminal; whatever the job still is can go.
 struct JobClosed {
   static constexpr std::uint16_t kKind = 24;
   JobId job;
+};
+
+// ---- timelines ---------------------------------------------------------------------------------------------------
+
+enum class JobState : std::uint8_t { kQueued = 0, kPrefill = 1, kDecode = 2, kDone = 3, kFailed = 4 };
+
+struct JobAttempt {
+  Epoch epoch = 0;
+  std::uint64_t placed_ns = 0;  // since submission
+  std::string prefill_worker;
+  std::string decode_worker;
+};
+// Where a submission's time went, by its edge's clock: queue + prefill is TTFT, all five parts are the total, to the nanosecond.
+// Of a job that goes on: what is known by now. actors/job_timeline.h makes it.
+struct JobTimeline {
+  JobState state = JobState::kQueued;
+  FinishReason reason = FinishReason::kNone;
+  std::string error;               // kFailed: why
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t cached_tokens = 0;
+  std::uint32_t completion_tokens = 0;
+  std::uint64_t queue_ns = 0;      // submission to its first placement
+  std::uint64_t prefill_ns = 0;    // to the first token
+  std::uint64_t transfer_ns = 0;   // of what follows until the second token: all that is not first step
+  std::uint64_t first_step_ns = 0; // by the decode worker's own count
+  std::uint64_t decode_ns = 0;     // the rest
+  std::uint64_t waiting_ns = 0;    // of prefill: the worker's queue, by its own count
+  std::uint64_t computing_ns = 0;  // of prefill: its steps, by its own count
+  std::uint64_t kv_ns = 0;         // the whole hand-over, with what was hidden under prefill, by the decode worker's count
+  bool apart = false;              // two workers
+  bool missed = false;             // the KV did not come; the decode worker computed the prompt, which `transfer` shows
+  std::vector<JobAttempt> attempts;
+  std::uint32_t preemptions = 0;   // on the worker that drew the first token, and the one that ended it
+};
+// Edge -> coordinator: a submission has ended, so that it can be asked for by its id.
+struct JobEnded {
+  static constexpr std::uint16_t kKind = 25;
+  std::string id;
+  JobTimeline timeline;
 };
 
 // ---- KV ------------------------------------------------------------------------------------------------------------
@@ -251,6 +316,7 @@ struct ClientSubmit {
   bool include_stop = false;        // deliver what ended it too
   std::vector<std::string> bad_words;  // texts that are not generated; sampling.bad_words() must be empty
   std::string cache_salt;           // KV is shared only between jobs of equal salts
+  bool detached = false;            // the job goes on when the client has gone; ClientAttach gets at its answer
 };
 struct ClientAccepted {
   static constexpr std::uint16_t kKind = 65;
@@ -295,6 +361,7 @@ struct ClientDone {
   std::string stop;            // the stop string that ended the job
   TokenId stop_token = -1;     // the one of stop_token_ids that did
   bool kv_bytes_known = false; // false: it ended before its workers could say
+  JobTimeline timeline;        // of all choices; that of the first to speak is timed
 };
 struct ClientError {
   static constexpr std::uint16_t kKind = 68;
@@ -316,6 +383,7 @@ struct ClientCancelled {
 struct StatusRequest {
   static constexpr std::uint16_t kKind = 71;
   std::uint64_t tag = 0;
+  bool traffic = false;  // with the workers' traffic, which may be much
 };
 struct WorkerStatus {
   std::string name;
@@ -323,8 +391,9 @@ struct WorkerStatus {
   Role role = Role::kBoth;
   WorkerState state = WorkerState::kJoining;
   std::uint32_t pid = 0;
-  Heartbeat last;
+  Heartbeat last;  // without its traffic
   std::uint32_t blocks_total = 0;
+  std::vector<LinkTraffic> traffic = {};  // all, by peer, if it was asked for
 };
 struct StatusReport {
   static constexpr std::uint16_t kKind = 72;
@@ -336,6 +405,7 @@ struct StatusReport {
   std::uint32_t max_model_len = 0;
   std::uint32_t block_tokens = 0;
   std::vector<WorkerStatus> workers;
+  std::uint32_t traffic_left_out = 0;  // pairs beyond what fits
 };
 // Client -> edge -> coordinator -> every worker; each answers with its own account.
 struct FsckRequest {
@@ -371,6 +441,48 @@ struct ClientChoiceDone {
   std::uint32_t completion_tokens = 0;
   std::string stop;
   TokenId stop_token = -1;
+};
+// Client -> edge -> coordinator -> other edges: where that job's time went.
+struct TraceRequest {
+  static constexpr std::uint16_t kKind = 76;
+  std::uint64_t tag = 0;
+  std::string id;
+};
+struct TraceReport {
+  static constexpr std::uint16_t kKind = 77;
+  std::uint64_t tag = 0;
+  bool found = false;
+  JobTimeline timeline;
+};
+
+enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6 };
+struct ClusterEvent {
+  std::uint64_t seq = 0;  // 1, 2, … in one life of the coordinator
+  EventKind kind = EventKind::kStarted;
+  std::uint64_t age_ns = 0;
+  std::string subject;  // a worker's or edge's name
+  std::string detail;
+};
+// Client -> edge -> coordinator and back: what happened after event number `after`.
+struct EventsRequest {
+  static constexpr std::uint16_t kKind = 78;
+  std::uint64_t tag = 0;
+  std::uint64_t after = 0;
+};
+struct EventsReport {
+  static constexpr std::uint16_t kKind = 79;
+  std::uint64_t tag = 0;
+  std::uint64_t life = 0;    // the coordinator's incarnation: another one counts anew
+  std::uint64_t last = 0;    // number of the latest event; more than in `events`: ask again
+  std::uint64_t missed = 0;  // newer than `after`, but forgotten
+  std::vector<ClusterEvent> events;
+};
+// Client -> edge: send that detached job's answer from token `from` on, under this tag.
+struct ClientAttach {
+  static constexpr std::uint16_t kKind = 80;
+  std::uint64_t tag = 0;
+  std::string id;
+  std::uint32_t from = 0;
 };
 
 }  // namespace baton

@@ -27,12 +27,12 @@ struct Unknown {
 inline Payload encode(const Text& message) { return {Text::kKind, message.text}; }
 inline Payload encode(const Ping& message) { return {Ping::kKind, message.text}; }
 inline Payload encode(const Unknown&) { return {Unknown::kKind, {}}; }
-inline Result<void> decode(const Payload& payload, Text& message) {
+inline Result<void> decode(const PayloadView& payload, Text& message) {
   if (payload.bytes == "undecodable") return fail(ErrorCode::kInvalidArgument, "undecodable");
   message.text = payload.bytes;
   return {};
 }
-inline Result<void> decode(const Payload& payload, Ping& message) {
+inline Result<void> decode(const PayloadView& payload, Ping& message) {
   message.text = payload.bytes;
   return {};
 }

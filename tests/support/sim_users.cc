@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "actors/job_timeline.h"
 #include "config/utf8.h"
 
 namespace baton {
@@ -224,6 +225,8 @@ void SimUsers::take_done(const ClientDone& done) {
   else if (done.completion_tokens != got) complain(done.tag, "usage counts " + std::to_string(done.completion_tokens) + " of " + std::to_string(got) + " tokens");
   for (const Choice& choice : job->choices)
     if (!choice.ended) complain(done.tag, "the end before that of every choice");
+  if (total_ns(done.timeline) != done.total_ns || (got > 0 && ttft_ns(done.timeline) != done.ttft_ns) || done.ttft_ns > done.total_ns)
+    complain(done.tag, "a timeline whose parts do not add up");
   if (done.reason == FinishReason::kCancelled) {
     ++cancelled_;
     return;

@@ -145,5 +145,128 @@ TEST_F(CoordinatorTest, EveryAttemptCarriesTheCacheSalt) {
   }
 }
 
+TEST_F(CoordinatorTest, AJobThatEndedIsTracedFromMemoryAndOneThatRunsAtItsEdge) {
+  const ActorRef gateway{NodeId{31}, Incarnation{310}, 0, 0};
+  out.set_sender(gateway);
+  coordinator.on(EdgeHello{}, out);
+  JobEnded ended{"mine", {}};
+  ended.timeline.queue_ns = 5;
+  out.set_sender(worker);
+  coordinator.on(ended, out);  // no edge: not heard
+  const auto ask = [&](const std::string& id) {
+    out.set_sender(edge);
+    out.clear();
+    coordinator.on(TraceRequest{9, id}, out);
+  };
+  ask("mine");
+  EXPECT_TRUE(out.messages_to<TraceReport>(edge).empty());
+  out.set_sender(gateway);
+  coordinator.on(ended, out);
+  ask("mine");
+  ASSERT_EQ(out.messages_to<TraceReport>(edge).size(), 1u);
+  EXPECT_EQ(out.messages_to<TraceReport>(edge).front().timeline.queue_ns, 5u);
+
+  ask("theirs");
+  const auto asked = out.messages_to<TraceRequest>(gateway);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_TRUE(out.messages_to<TraceRequest>(edge).empty()) << "it has looked itself";
+  TraceReport report{asked.front().tag, true, {}};
+  report.timeline.prefill_ns = 6;
+  out.set_sender(worker);
+  coordinator.on(report, out);
+  EXPECT_TRUE(out.messages<TraceReport>().empty());
+  out.set_sender(gateway);
+  coordinator.on(report, out);
+  ASSERT_EQ(out.messages_to<TraceReport>(edge).size(), 1u);
+  EXPECT_EQ(out.messages_to<TraceReport>(edge).front().tag, 9u);
+  EXPECT_EQ(out.messages_to<TraceReport>(edge).front().timeline.prefill_ns, 6u);
+
+  ask("nobodys");
+  out.advance(std::chrono::seconds(3));
+  coordinator.tick(out);
+  ASSERT_EQ(out.messages_to<TraceReport>(edge).size(), 2u) << "the first one and this one: silence is an answer, too";
+  for (const TraceReport& each : out.messages_to<TraceReport>(edge)) EXPECT_FALSE(each.found);
+}
+
+TEST_F(CoordinatorTest, TrafficIsKeptByPairAndToldOnlyIfAsked) {
+  Heartbeat beat;
+  beat.blocks_free = 5;
+  beat.traffic.push_back({"d-0", "tcp", 3, 0, 300, 30, 40});
+  out.set_sender(worker);
+  coordinator.on(beat, out);
+  beat.traffic = {{"d-1", "shm", 1, 1, 100, 10, 10}, {"d-0", "shm", 4, 0, 400, 40, 50}};
+  coordinator.on(beat, out);
+  beat.traffic.clear();
+  coordinator.on(beat, out);
+  const auto ask = [&](bool traffic) {
+    out.set_sender(edge);
+    out.clear();
+    coordinator.on(StatusRequest{1, traffic}, out);
+    return out.messages_to<StatusReport>(edge).at(0).workers.at(0);
+  };
+  EXPECT_TRUE(ask(false).traffic.empty());
+  const WorkerStatus status = ask(true);
+  EXPECT_TRUE(status.last.traffic.empty());
+  ASSERT_EQ(status.traffic.size(), 2u);
+  EXPECT_EQ(status.traffic[0].peer, "d-0");
+  EXPECT_EQ(status.traffic[0].bytes, 400u);
+  EXPECT_EQ(status.traffic[0].transport, "shm");
+  EXPECT_EQ(status.traffic[1].failures, 1u);
+}
+
+TEST_F(CoordinatorTest, WhatHappenedIsToldInOrder) {
+  coordinator.start(out.now());
+  WorkerHello other;
+  other.name = "odd-0";
+  other.model_hash = 77;
+  other.model_name = "odd";
+  out.set_sender(ActorRef{NodeId{21}, Incarnation{210}, 0, 0});
+  other.vocab_size = 256;
+  other.max_model_len = 5;
+  coordinator.on(other, out);  // another max_model_len: refused
+  admit(JobId{7}, 3);
+  admit(JobId{8}, 3);
+  out.advance(std::chrono::seconds(1));
+  out.set_sender(ActorRef{});
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
+  coordinator.drain(out.now());
+  coordinator.drain(out.now());  // once is enough
+  out.advance(std::chrono::seconds(2));
+  out.set_sender(edge);
+  out.clear();
+  coordinator.on(EventsRequest{3, 2}, out);
+  const auto reports = out.messages_to<EventsReport>(edge);
+  ASSERT_EQ(reports.size(), 1u);
+  const EventsReport& report = reports.front();
+  EXPECT_EQ(report.tag, 3u);
+  EXPECT_EQ(report.life, out.self().incarnation.value);
+  EXPECT_EQ(report.missed, 0u);
+  std::vector<EventKind> kinds;
+  for (const ClusterEvent& event : report.events) kinds.push_back(event.kind);
+  EXPECT_EQ(kinds, (std::vector<EventKind>{EventKind::kStarted, EventKind::kRefused, EventKind::kLost, EventKind::kRedispatched, EventKind::kDraining}));
+  EXPECT_EQ(report.last, 7u) << "an edge and a worker had joined before";
+  EXPECT_EQ(report.events[2].subject, "both-0");
+  EXPECT_EQ(report.events[2].age_ns, 2'000'000'000u);
+  EXPECT_EQ(report.events[3].detail, "2 jobs placed again");
+}
+
+TEST(EventRing, ForgetsTheOldestAndSaysHowMany) {
+  EventRing ring;
+  for (std::size_t i = 0; i < EventRing::kMost + 10; ++i) ring.note(EventKind::kJoined, "w-" + std::to_string(i), "", Time{});
+  EventsReport report = ring.report(0, Time{});
+  EXPECT_EQ(report.missed, 10u);
+  EXPECT_EQ(report.events.size(), EventRing::kPerReport);
+  EXPECT_EQ(report.events.front().seq, 11u);
+  std::uint64_t shown = report.events.size();
+  while (report.events.back().seq < report.last) {
+    report = ring.report(report.events.back().seq, Time{});
+    EXPECT_EQ(report.missed, 0u);
+    shown += report.events.size();
+  }
+  EXPECT_EQ(shown, EventRing::kMost);
+  EXPECT_TRUE(ring.report(report.last, Time{}).events.empty());
+  EXPECT_TRUE(ring.report(UINT64_MAX, Time{}).events.empty());
+}
+
 }  // namespace
 }  // namespace baton

@@ -171,5 +171,146 @@ TEST_F(EdgeTest, ACacheSaltGoesWithTheJobAndIsBounded) {
   }
 }
 
+TEST_F(EdgeTest, ARunningJobIsTracedHereAndAnEndedOneHandedToTheCoordinator) {
+  introduce(worker);
+  const JobId job = submit();
+  const std::string id = out.messages_to<ClientAccepted>(client).front().id;
+  out.set_sender(coordinator);
+  out.advance(std::chrono::milliseconds(10));
+  edge.on(JobPlaced{job, 1, "p-0", "d-0"}, out);
+  out.advance(std::chrono::milliseconds(20));
+  TokenBatch first{{{job, 1, 0, 7, 0.0F}}, {}, {}};
+  first.timings.push_back({job, 1, 0, 1'000'000, 15'000'000, 0, 2, false, 1});
+  tell(worker, first);
+  out.set_sender(client);
+  out.clear();
+  edge.on(TraceRequest{4, id}, out);
+  auto traced = out.messages_to<TraceReport>(client);
+  ASSERT_EQ(traced.size(), 1u);
+  EXPECT_EQ(traced.front().timeline.state, JobState::kDecode);
+  EXPECT_EQ(traced.front().timeline.completion_tokens, 1u);
+  EXPECT_EQ(traced.front().timeline.queue_ns, 10'000'000u);
+  EXPECT_EQ(traced.front().timeline.prefill_ns, 20'000'000u);
+  EXPECT_EQ(traced.front().timeline.computing_ns, 15'000'000u);
+  EXPECT_EQ(traced.front().timeline.preemptions, 1u);
+
+  out.advance(std::chrono::milliseconds(30));
+  TokenBatch rest = stream(job, 2);
+  rest.finished.front().preemptions = 2;
+  tell(worker, rest);
+  ASSERT_EQ(out.messages_to<ClientDone>(client).size(), 1u);
+  const ClientDone done = out.messages_to<ClientDone>(client).front();
+  EXPECT_EQ(done.total_ns, 60'000'000u);
+  EXPECT_EQ(done.ttft_ns, 30'000'000u);
+  EXPECT_EQ(done.timeline.attempts.size(), 1u);
+  EXPECT_EQ(done.timeline.preemptions, 3u) << "one on the prefill worker, two on the other";
+  const auto ended = out.messages_to<JobEnded>(coordinator);
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended.front().id, id);
+  EXPECT_EQ(total_ns(ended.front().timeline), done.total_ns);
+  out.set_sender(client);
+  out.clear();
+  edge.on(TraceRequest{5, id}, out);
+  ASSERT_EQ(out.messages_to<TraceRequest>(coordinator).size(), 1u);
+  out.set_sender(coordinator);
+  edge.on(TraceReport{out.messages_to<TraceRequest>(coordinator).front().tag, true, ended.front().timeline}, out);
+  ASSERT_EQ(out.messages_to<TraceReport>(client).size(), 1u);
+  EXPECT_EQ(out.messages_to<TraceReport>(client).front().tag, 5u);
+}
+
+TEST_F(EdgeTest, TheCoordinatorIsToldAtOnceThatAJobIsNotHere) {
+  out.set_sender(coordinator);
+  out.clear();
+  edge.on(TraceRequest{6, "nobodys"}, out);
+  ASSERT_EQ(out.messages_to<TraceReport>(coordinator).size(), 1u);
+  EXPECT_FALSE(out.messages_to<TraceReport>(coordinator).front().found);
+}
+
+struct DetachedTest : EdgeTest {
+  JobId submit_detached(const std::string& id) {
+    ClientSubmit submit;
+    submit.tag = 5;
+    submit.id = id;
+    submit.prompt_ids = {1, 2, 3};
+    submit.sampling.max_tokens = 3;
+    submit.detached = true;
+    introduce(worker);
+    out.set_sender(client);
+    out.clear();
+    edge.on(submit, out);
+    const JobId job = out.messages<AdmitJob>().at(0).second.job;
+    admit(job);
+    return job;
+  }
+  void attach(const ActorRef& who, std::uint64_t tag, const std::string& id, std::uint32_t from = 0) {
+    out.set_sender(who);
+    edge.on(ClientAttach{tag, id, from}, out);
+  }
+  void lose(const ActorRef& who) {
+    out.set_sender({});
+    edge.on(LinkDown{who.node, who.incarnation, "gone"}, out);
+  }
+  const ActorRef second{NodeId{41}, Incarnation{410}, 0, 0};
+  const ActorRef third{NodeId{42}, Incarnation{420}, 0, 0};
+};
+
+TEST_F(DetachedTest, AJobGoesOnWithoutItsClientAndIsResumed) {
+  const JobId job = submit_detached("d");
+  EXPECT_EQ(out.messages_to<ClientAccepted>(client).size(), 1u);
+  lose(client);
+  EXPECT_TRUE(out.messages<CancelJob>().empty());
+  EXPECT_EQ(edge.streams(), 1u);
+  tell(worker, {{{job, 1, 0, 7, 0.0F}, {job, 1, 1, 8, 0.0F}}, {}, {}});
+  EXPECT_TRUE(out.messages<ClientTokens>().empty());
+  attach(second, 9, "d", 1);
+  EXPECT_EQ(out.messages_to<ClientAccepted>(second).at(0).tag, 9u);
+  ASSERT_EQ(out.messages_to<ClientTokens>(second).size(), 1u);
+  ASSERT_EQ(out.messages_to<ClientTokens>(second)[0].tokens.size(), 1u);
+  EXPECT_EQ(out.messages_to<ClientTokens>(second)[0].tokens[0].index, 1u);
+  attach(third, 2, "d", 2);
+  EXPECT_EQ(out.messages_to<ClientError>(second).at(0).code, ErrorCode::kCancelled) << "one at a time";
+  tell(worker, {{{job, 1, 2, 9, 0.0F}}, {{job, 1, FinishReason::kLength, 3, 0, {}}}, {}});
+  EXPECT_EQ(out.messages_to<ClientTokens>(second).size(), 1u);
+  ASSERT_EQ(out.messages_to<ClientTokens>(third).size(), 1u);
+  EXPECT_EQ(out.messages_to<ClientDone>(third).at(0).tag, 2u);
+  EXPECT_EQ(edge.requests(), 0u);
+
+  out.clear();
+  attach(second, 10, "d");
+  EXPECT_EQ(out.messages_to<ClientTokens>(second).at(0).tokens.size(), 3u);
+  EXPECT_EQ(out.messages_to<ClientDone>(second).at(0).completion_tokens, 3u);
+  out.advance(KeptAnswers::kKeptFor);
+  edge.tick(out);
+  attach(second, 11, "d");
+  EXPECT_EQ(out.messages_to<ClientError>(second).at(0).code, ErrorCode::kNotFound);
+}
+
+TEST_F(DetachedTest, ItIsCancelledByNameAndItsNameIsFreeAfterwards) {
+  submit_detached("d");
+  out.set_sender(second);
+  edge.on(ClientCancel{3, "d"}, out);
+  EXPECT_EQ(out.messages_to<ClientCancelled>(second).at(0).found, true);
+  EXPECT_EQ(out.messages<CancelJob>().size(), 1u);
+  out.clear();
+  attach(second, 4, "d");
+  EXPECT_EQ(out.messages_to<ClientDone>(second).at(0).reason, FinishReason::kCancelled);
+  submit_detached("d");
+  out.clear();
+  attach(second, 5, "d");
+  EXPECT_TRUE(out.messages_to<ClientDone>(second).empty()) << "the new one goes on";
+}
+
+TEST_F(DetachedTest, ItHasOneAnswer) {
+  ClientSubmit submit;
+  submit.prompt_ids = {1};
+  submit.n = 2;
+  submit.detached = true;
+  out.set_sender(client);
+  out.clear();
+  edge.on(submit, out);
+  ASSERT_EQ(out.messages_to<ClientError>(client).size(), 1u);
+  EXPECT_EQ(out.messages_to<ClientError>(client)[0].code, ErrorCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace baton

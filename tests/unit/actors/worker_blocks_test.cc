@@ -109,6 +109,8 @@ TEST_F(WorkerBlocksTest, TheYoungestStepsBackAndGoesOnWithTheSameTokens) {
   EXPECT_EQ(stream(2), answer(second, 100));
   EXPECT_GE(worker->stats().num_preemptions, 1u);
   for (const SequencePlan& share : shares(1)) EXPECT_LE(share.tokens.size(), 16u) << "the oldest computes nothing twice";
+  for (const TokenBatch& batch : out.messages_to<TokenBatch>(edge))
+    for (const JobFinish& finish : batch.finished) EXPECT_EQ(finish.preemptions, finish.job == JobId{2} ? worker->stats().num_preemptions : 0u);
   expect_all_back();
 }
 

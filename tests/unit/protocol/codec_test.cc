@@ -111,6 +111,11 @@ void fill(PeerLeft& m, Random& random) {
   fill(m.actor, random);
   m.reason = random_text(random);
 }
+void fill(LinkTraffic& m, Random& random) {
+  m.peer = random_text(random);
+  m.transport = random_text(random);
+  for (std::uint64_t* number : {&m.transfers, &m.failures, &m.bytes, &m.busy_ns, &m.latency_ns}) *number = random.next();
+}
 void fill(Heartbeat& m, Random& random) {
   m.progress = random.next();
   m.running = static_cast<std::uint32_t>(random.next());
@@ -123,6 +128,8 @@ void fill(Heartbeat& m, Random& random) {
   m.prefix_cache_queries = random.next();
   m.prefix_cache_hits = random.next();
   m.num_preemptions = random.next();
+  m.traffic.resize(random.below(4));
+  for (auto& item : m.traffic) fill(item, random);
 }
 void fill(HeartbeatAck&, Random&) {}
 void fill(AdmitJob& m, Random& random) {
@@ -187,10 +194,51 @@ void fill(JobFinish& m, Random& random) {
   m.tokens = static_cast<std::uint32_t>(random.next());
   m.kv_bytes_moved = random.next();
   m.transport = random_text(random);
+  m.preemptions = static_cast<std::uint32_t>(random.next());
 }
 void fill(JobRelease& m, Random& random) {
   m.job.value = random.next();
   m.epoch = static_cast<std::uint32_t>(random.next());
+}
+std::uint64_t random_duration(Random& random) { return random.below((std::uint64_t{1} << 60) + 1); }
+void fill(TokenTiming& m, Random& random) {
+  m.job.value = random.next();
+  m.epoch = static_cast<std::uint32_t>(random.next());
+  m.index = static_cast<std::uint32_t>(random.below(2));
+  m.waiting_ns = random_duration(random);
+  m.computing_ns = random_duration(random);
+  m.transfer_ns = random_duration(random);
+  m.cached_tokens = static_cast<std::uint32_t>(random.next());
+  m.missed = random.chance(1, 2);
+  m.preemptions = static_cast<std::uint32_t>(random.next());
+}
+void fill(JobTimeline& m, Random& random) {
+  m.state = static_cast<JobState>(random.below(5));
+  m.reason = static_cast<FinishReason>(random.below(5));
+  m.error = random_text(random);
+  m.prompt_tokens = static_cast<std::uint32_t>(random.next());
+  m.cached_tokens = static_cast<std::uint32_t>(random.next());
+  m.completion_tokens = static_cast<std::uint32_t>(random.next());
+  for (std::uint64_t* ns : {&m.queue_ns, &m.prefill_ns, &m.transfer_ns, &m.first_step_ns, &m.decode_ns, &m.waiting_ns, &m.computing_ns, &m.kv_ns})
+    *ns = random_duration(random);
+  m.apart = random.chance(1, 2);
+  m.missed = random.chance(1, 2);
+  for (std::uint64_t i = random.below(4); i > 0; --i)
+    m.attempts.push_back({static_cast<std::uint32_t>(random.next()), random_duration(random), random_text(random), random_text(random)});
+  m.preemptions = static_cast<std::uint32_t>(random.next());
+}
+void fill(JobEnded& m, Random& random) {
+  m.id = random_text(random);
+  fill(m.timeline, random);
+}
+void fill(TraceRequest& m, Random& random) {
+  m.tag = random.next();
+  m.id = random_text(random);
+}
+void fill(TraceReport& m, Random& random) {
+  m.tag = random.next();
+  m.found = random.chance(1, 2);
+  fill(m.timeline, random);
 }
 void fill(TokenBatch& m, Random& random) {
   m.tokens.resize(random.below(4));
@@ -201,6 +249,8 @@ void fill(TokenBatch& m, Random& random) {
   for (auto& item : m.released) fill(item, random);
   m.prompt.resize(random.below(4));
   for (auto& item : m.prompt) fill(item, random);
+  m.timings.resize(random.below(4));
+  for (auto& item : m.timings) fill(item, random);
 }
 void fill(JobClosed& m, Random& random) {
   m.job.value = random.next();
@@ -257,6 +307,7 @@ void fill(ClientSubmit& m, Random& random) {
   m.include_stop = random.chance(1, 2);
   for (std::uint64_t i = random.below(4); i > 0; --i) m.bad_words.push_back(random_text(random));
   m.cache_salt = random_text(random);
+  m.detached = random.chance(1, 2);
 }
 void fill(ClientAccepted& m, Random& random) {
   m.tag = random.next();
@@ -301,6 +352,7 @@ void fill(ClientDone& m, Random& random) {
   m.stop = random_text(random);
   m.stop_token = static_cast<TokenId>(random.next());
   m.kv_bytes_known = random.chance(1, 2);
+  fill(m.timeline, random);
 }
 void fill(ClientChoiceDone& m, Random& random) {
   m.tag = random.next();
@@ -326,6 +378,7 @@ void fill(ClientCancelled& m, Random& random) {
 }
 void fill(StatusRequest& m, Random& random) {
   m.tag = random.next();
+  m.traffic = random.chance(1, 2);
 }
 void fill(WorkerStatus& m, Random& random) {
   m.name = random_text(random);
@@ -335,6 +388,32 @@ void fill(WorkerStatus& m, Random& random) {
   m.pid = static_cast<std::uint32_t>(random.next());
   fill(m.last, random);
   m.blocks_total = static_cast<std::uint32_t>(random.next());
+  m.traffic.resize(random.below(4));
+  for (auto& item : m.traffic) fill(item, random);
+}
+void fill(ClusterEvent& m, Random& random) {
+  m.seq = random.next();
+  m.kind = static_cast<EventKind>(random.below(7));
+  m.age_ns = random_duration(random);
+  m.subject = random_text(random);
+  m.detail = random_text(random);
+}
+void fill(EventsRequest& m, Random& random) {
+  m.tag = random.next();
+  m.after = random.next();
+}
+void fill(EventsReport& m, Random& random) {
+  m.tag = random.next();
+  m.life = random.next();
+  m.last = random.next();
+  m.missed = random.next();
+  m.events.resize(random.below(4));
+  for (auto& item : m.events) fill(item, random);
+}
+void fill(ClientAttach& m, Random& random) {
+  m.tag = random.next();
+  m.id = random_text(random);
+  m.from = static_cast<std::uint32_t>(random.next());
 }
 void fill(StatusReport& m, Random& random) {
   m.tag = random.next();
@@ -346,6 +425,7 @@ void fill(StatusReport& m, Random& random) {
   m.block_tokens = static_cast<std::uint32_t>(random.next());
   m.workers.resize(random.below(4));
   for (auto& item : m.workers) fill(item, random);
+  m.traffic_left_out = static_cast<std::uint32_t>(random.next());
 }
 void fill(FsckRequest& m, Random& random) {
   m.tag = random.next();
@@ -368,7 +448,7 @@ void fill(FsckReport& m, Random& random) {
   m.accounts.resize(random.below(4));
   for (auto& item : m.accounts) fill(item, random);
 }
-using AllMessages = std::tuple<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, AdmitJob, JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff, TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled, StatusRequest, StatusReport, FsckRequest, FsckReport, ClientChoiceDone>;
+using AllMessages = std::tuple<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, AdmitJob, JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff, TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled, StatusRequest, StatusReport, FsckRequest, FsckReport, ClientChoiceDone, JobEnded, TraceRequest, TraceReport, EventsRequest, EventsReport, ClientAttach>;
 
 template <class M>
 void round_trip(Random& random) {
@@ -427,6 +507,25 @@ TEST(Codec, RefusesTheWrongKindAndTextsBeyondTheirBound) {
   EXPECT_NE(too_long.error().message.find("id is longer than 256 bytes"), std::string::npos);
   StatusRequest other;
   EXPECT_FALSE(decode(payload, other));
+}
+
+TEST(Codec, RefusesDurationsAndTimelinesBeyondTheirBounds) {
+  TraceReport report;
+  report.timeline.queue_ns = (std::uint64_t{1} << 60) + 1;
+  TraceReport decoded;
+  EXPECT_FALSE(decode(encode(report), decoded));
+  report.timeline.queue_ns = 0;
+  report.timeline.attempts.resize(17);
+  EXPECT_FALSE(decode(encode(report), decoded));
+  report.timeline.attempts.resize(16);
+  report.timeline.error = std::string(2049, 'x');
+  EXPECT_FALSE(decode(encode(report), decoded));
+  report.timeline.error.pop_back();
+  EXPECT_TRUE(decode(encode(report), decoded));
+  TokenBatch batch;
+  batch.timings.push_back({JobId{1}, 1, 2, 0, 0, 0, 0, false});
+  TokenBatch other;
+  EXPECT_FALSE(decode(encode(batch), other));
 }
 
 TEST(Codec, AParameterThatIsAbsentIsOff) {
