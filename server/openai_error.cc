@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/openai_error.h"
+
+#include <boost/json/serialize.hpp>
+
+namespace baton {
+namespace {
+
+// After openapi.yaml 2.3.0 and what the API sends: one type per class of status.
+const char* type_of(unsigned status) {
+  if (status == 429) return "rate_limit_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+boost::json::value text_or_null(const std::string& text) {
+  return text.empty() ? boost::json::value(nullptr) : boost::json::value(text);
+}
+
+}  // namespace
+
+boost::json::object error_object(const ApiError& error) {
+  return {{"message", error.message},
+          {"type", type_of(error.status)},
+          {"param", text_or_null(error.param)},
+          {"code", text_or_null(error.code)}};
+}
+
+HttpResponse to_response(const ApiError& error) {
+  HttpResponse response;
+  response.status = error.status;
+  if (error.status == 429 || error.status == 503)
+    response.headers = {{"Retry-After", "1"}, {"retry-after-ms", "500"}, {"x-should-retry", "true"}};
+  response.body = boost::json::serialize(boost::json::object{{"error", error_object(error)}});
+  return response;
+}
+
+ApiError api_error(ErrorCode code, const std::string& message) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+    // Not 409: clients repeat that one, and it would be refused again.
+    case ErrorCode::kAlreadyExists: return {400, message, "", "invalid_request_error"};
+    case ErrorCode::kNotFound: return {404, message, "", "not_found"};
+    case ErrorCode::kCancelled: return {400, message, "", "cancelled"};
+    case ErrorCode::kResourceExhausted: return {429, message, "", "rate_limit_exceeded"};
+    case ErrorCode::kDeadlineExceeded: return {504, message, "", "timeout"};
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kWorkerLost: return {503, message, "", "unavailable"};
+    // These may name files and addresses of the cluster; its logs have them.
+    case ErrorCode::kIncompatible:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kIo:
+    case ErrorCode::kInternal: break;
+  }
+  return {500, "the cluster failed at this request; its logs say why", "", "server_error"};
+}
+
+ApiError unsupported(const std::string& param, const std::string& why) {
+  return {400, "'" + param + "' cannot be honoured: " + why, param, "unsupported_parameter"};
+}
+
+ApiError bad_value(const std::string& param, const std::string& why) {
+  return {400, "'" + param + "' " + why, param, "invalid_request_error"};
+}
+
+ApiError model_not_found(const std::string& name) {
+  return {404, "The model `" + name + "` does not exist; GET /v1/models lists those that do.", "model", "model_not_found"};
+}
+
+}  // namespace baton
