@@ -13,9 +13,6 @@ class Unsupported {
   void when(bool asked, const std::string& path, const std::string& what, const std::string& instead) const {
     if (asked) context_.reporter.error(context_.place_of(path), path + ": " + what + " is not supported yet", instead);
   }
-  void note_when(bool asked, const std::string& path, const std::string& what) const {
-    if (asked) context_.reporter.note(context_.place_of(path), what);
-  }
 
  private:
   const ReadContext& context_;
@@ -41,20 +38,17 @@ void check_supported(const Topology& topology, const ReadContext& context) {
                    "this type", "auto, float16 or float32");
   unsupported.when(topology.kv_cache.host_memory != 0, "kv_cache.host_memory", "moving KV to host memory", "leave it at 0");
   unsupported.when(topology.kv_cache.gpu_memory_utilization != 0.0, "kv_cache.gpu_memory_utilization", "a GPU", "give kv_cache.memory");
-  unsupported.note_when(topology.gateway.has_value(), "gateway", "the HTTP gateway comes with a later version; jobs go through coordinator.jobs");
-  unsupported.when(topology.nodes.size() > 1, "nodes", "more than one node", "leave nodes out for this machine alone");
   for (std::size_t i = 0; i < topology.nodes.size(); ++i) {
     const std::string path = "nodes[" + std::to_string(i) + "]";
     const NodeSection& node = topology.nodes[i];
-    unsupported.when(!node.ssh.empty(), path + ".ssh", "starting workers over ssh", "leave it out for this machine alone");
     unsupported.when(node.devices != "auto" && !node.devices.starts_with("cpu:"), path + ".devices", "anything but CPUs", "auto or cpu:2");
   }
   check_pools(topology, unsupported);
   unsupported.when(!topology.transport.checksum, "transport.checksum", "unchecked KV", "leave it at true");
   unsupported.when(topology.lifecycle.on_worker_loss == WorkerLossOption::kFail, "lifecycle.on_worker_loss", "fail", "leave it at resume");
-  unsupported.when(!topology.security.api_keys_file.empty(), "security.api_keys_file", "a key file", "it comes with the HTTP gateway");
-  unsupported.when(topology.security.curve == CurveOption::kOn, "security.curve", "CURVE", "leave it at auto and stay on loopback");
-  unsupported.when(!topology.observability.metrics_compat.empty(), "observability.metrics_compat", "a metrics dialect", "leave it empty");
+  unsupported.when(topology.security.curve == CurveOption::kOn, "security.curve", "CURVE", "leave it at auto; off loopback, on a network you trust, spell out `security: { insecure: true }`");
+  for (const std::string& dialect : topology.observability.metrics_compat)
+    unsupported.when(dialect != "vllm", "observability.metrics_compat", "'" + dialect + "'", "vllm is the one there is");
 }
 
 }  // namespace baton

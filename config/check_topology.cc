@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/check_topology.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -12,6 +13,9 @@
 namespace baton {
 namespace {
 
+constexpr const char* kUnprotectedHint =
+    "use 127.0.0.1, or, on a network that you trust, spell out `security: { insecure: true }`; encryption and keys (security.curve) come with a later version";
+
 class Checker {
  public:
   Checker(const Topology& topology, const CheckOptions& options, const ReadContext& context)
@@ -22,12 +26,14 @@ class Checker {
     kv_cache();
     addresses();
     nodes();
+    reach();
     roles();
     devices();
     threads();
     memory();
     limits();
     lifecycle();
+    security();
   }
 
  private:
@@ -60,7 +66,8 @@ class Checker {
 
   void loopback(const std::string& path, const std::string& host) const {
     if (is_loopback(host) || topology_.security.insecure) return;
-    error(path, path + " is off loopback (" + host + "), and nothing would protect it", "use 127.0.0.1, or spell out `security: { insecure: true }`");
+    const char* keys = path == "gateway.http" ? "give security.api_keys_file, " : "";
+    error(path, path + " is off loopback (" + host + "), and nothing would protect it", keys + std::string(kUnprotectedHint));
   }
 
   void addresses() const {
@@ -69,9 +76,9 @@ class Checker {
       SocketAddress address;
     };
     std::vector<Named> taken;
-    const auto check = [&](const std::string& path, const Result<SocketAddress>& parsed, const std::string& text) {
+    const auto check = [&](const std::string& path, const Result<SocketAddress>& parsed, const std::string& text, bool has_keys = false) {
       if (!parsed) return error(path, path + " is \"" + text + '"', parsed.error().message);
-      loopback(path, parsed->host);
+      if (!has_keys) loopback(path, parsed->host);
       for (const Named& other : taken)
         if (collide(*parsed, other.address)) error(path, path + " uses the same port as " + other.path, "each socket needs its own");
       taken.push_back({path, *parsed});
@@ -79,10 +86,14 @@ class Checker {
     check("coordinator.jobs", parse_tcp_address(topology_.coordinator.jobs), topology_.coordinator.jobs);
     check("coordinator.control", parse_tcp_address(topology_.coordinator.control), topology_.coordinator.control);
     if (topology_.gateway && !topology_.gateway->http.empty())
-      check("gateway.http", parse_host_port(topology_.gateway->http), topology_.gateway->http);
+      check("gateway.http", parse_host_port(topology_.gateway->http), topology_.gateway->http, !topology_.security.api_keys_file.empty());
+    if (topology_.gateway && !topology_.gateway->admin.empty()) check("gateway.admin", parse_host_port(topology_.gateway->admin), topology_.gateway->admin);
     if (topology_.transport.interface != "lo" && !topology_.security.insecure)
       error("transport.interface", "KV would travel over " + topology_.transport.interface + ", and nothing would protect it",
-            "use lo, or spell out `security: { insecure: true }`");
+            "use lo, or, on a network that you trust, spell out `security: { insecure: true }`; encryption and keys (security.curve) come with a later version");
+    for (std::size_t i = 0; i < topology_.nodes.size() && !topology_.security.insecure; ++i)
+      if (const std::string& name = topology_.nodes[i].interface; !name.empty() && name != "lo")
+        error("nodes[" + std::to_string(i) + "].interface", "KV would travel over " + name + ", and nothing would protect it", kUnprotectedHint);
   }
 
   void nodes() const {
@@ -98,6 +109,40 @@ class Checker {
     if (!coordinator_found) error("coordinator.node", "no node is named \"" + topology_.coordinator.node + '"');
   }
 
+  // A host that ssh would take for an option, or a shell for more than a word.
+  static bool good_ssh(const std::string& host) {
+    return !host.empty() && host.front() != '-' &&
+           host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_@:[]") == std::string::npos;
+  }
+
+  // What one node calls another must not be what everybody calls oneself.
+  void reach() const {
+    for (std::size_t i = 0; i < topology_.pools.size(); ++i) {
+      const PoolSection& pool = topology_.pools[i];
+      const bool known = pool.node.empty() || std::any_of(topology_.nodes.begin(), topology_.nodes.end(), [&](const NodeSection& each) { return each.name == pool.node; });
+      if (!known) error("pools." + pool.name + ".node", "no node is named \"" + pool.node + '"', "add it to nodes");
+    }
+    if (topology_.nodes.size() < 2) return;
+    bool far = false;
+    for (const NodeSection& node : topology_.nodes) far = far || !is_loopback(node.address);
+    // Workers join at one and send their tokens to the other, and are told both as they stand here.
+    const auto reachable = [&](const std::string& path, const std::string& address) {
+      const auto parsed = parse_tcp_address(address);
+      if (far && parsed && (is_loopback(parsed->host) || parsed->host == "*" || parsed->host == "0.0.0.0"))
+        error(path, "workers of other nodes cannot reach " + path + " at " + parsed->host, "give it the address of the coordinator's node");
+    };
+    reachable("coordinator.control", topology_.coordinator.control);
+    reachable("coordinator.jobs", topology_.coordinator.jobs);
+    for (std::size_t i = 0; i < topology_.nodes.size(); ++i) {
+      const NodeSection& node = topology_.nodes[i];
+      const std::string path = "nodes[" + std::to_string(i) + "]";
+      if (far && is_loopback(node.address)) error(path + ".address", "other nodes cannot reach " + node.name + " at " + node.address, "give its address in the network of the others");
+      const std::string& interface = node.interface.empty() ? topology_.transport.interface : node.interface;
+      if (far && interface == "lo") error(node.interface.empty() ? "transport.interface" : path + ".interface", "KV cannot reach " + node.name + " over lo", "name the network interface that has " + node.address);
+      if (!node.ssh.empty() && !good_ssh(node.ssh)) error(path + ".ssh", path + ".ssh is \"" + node.ssh + '"', "user@host");
+    }
+  }
+
   void roles() const {
     bool prefill = false, decode = false;
     for (const PoolSection& pool : topology_.pools) {
@@ -111,16 +156,16 @@ class Checker {
 
   // Each rank of each worker needs a device of its own.
   void devices() const {
-    std::uint64_t wanted = 0;
-    for (const PoolSection& pool : topology_.pools)
-      wanted += std::uint64_t{pool.replicas} * pool.tensor_parallel_size * pool.pipeline_parallel_size;
-    std::uint64_t there = 0;
-    for (const NodeSection& node : topology_.nodes) {
-      if (!node.devices.starts_with("cpu:")) return;
-      there += parse_unsigned(std::string_view(node.devices).substr(4)).value_or(0);
+    for (std::size_t i = 0; i < topology_.nodes.size(); ++i) {
+      const NodeSection& node = topology_.nodes[i];
+      if (!node.devices.starts_with("cpu:")) continue;
+      std::uint64_t wanted = 0;
+      for (const PoolSection& pool : topology_.pools)
+        if (&node_of(topology_, pool) == &node) wanted += std::uint64_t{pool.replicas} * pool.tensor_parallel_size * pool.pipeline_parallel_size;
+      const std::uint64_t there = parse_unsigned(std::string_view(node.devices).substr(4)).value_or(0);
+      if (wanted > there)
+        error("nodes[" + std::to_string(i) + "].devices", "the pools want " + std::to_string(wanted) + " devices, node " + node.name + " has " + std::to_string(there), "raise cpu:N, or lower replicas");
     }
-    if (wanted > there)
-      error("nodes[0].devices", "the pools want " + std::to_string(wanted) + " devices, the nodes have " + std::to_string(there), "raise cpu:N, or lower replicas");
   }
 
   void threads() const {
@@ -134,7 +179,8 @@ class Checker {
   // Every worker touches all of its KV when it starts: what does not fit would take the machine down with it.
   void memory() const {
     std::uint64_t workers = 0;
-    for (const PoolSection& pool : topology_.pools) workers += pool.replicas;
+    for (const PoolSection& pool : topology_.pools)
+      if (&node_of(topology_, pool) == &coordinator_node(topology_)) workers += pool.replicas;
     const std::uint64_t each = topology_.kv_cache.memory;
     if (options_.memory == 0 || workers == 0 || each <= options_.memory / workers) return;
     error("kv_cache.memory", std::to_string(workers) + (workers == 1 ? " worker" : " workers") + " with " + format_bytes(each) +
@@ -163,6 +209,17 @@ class Checker {
     if (patience >= lifecycle.start_timeout)
       error("lifecycle.start_timeout", "start_timeout (" + format_duration(lifecycle.start_timeout) + ") is not above heartbeat interval x miss (" +
                                            format_duration(patience) + ')');
+  }
+
+  void security() const {
+    const std::string& keys = topology_.security.api_keys_file;
+    std::error_code ignored;
+    if (keys.empty() || !options_.check_files) return;
+    if (!topology_.gateway) error("security.api_keys_file", "there is no gateway that would ask for these keys", "add one, as in gateway: { http: 127.0.0.1:8000 }");
+    if (!std::filesystem::exists(keys, ignored)) return error("security.api_keys_file", "there is no " + keys, "write one key per line, as KEY or NAME:KEY, and `chmod 600` it");
+    const auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+    if ((std::filesystem::status(keys, ignored).permissions() & others) != std::filesystem::perms::none)
+      error("security.api_keys_file", "others may read " + keys, "run `chmod 600 " + keys + '`');
   }
 
   const Topology& topology_;

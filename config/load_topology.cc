@@ -48,7 +48,7 @@ LoadResult parse_topology(std::string_view text, const std::string& file, const 
   const std::optional<YamlNode> root = parse_yaml(text, source, reporter);
   if (!root) return tl::unexpected<std::vector<Diagnostic>>(reporter.errors());
 
-  ReadContext context{reporter, overrides, {}, {}, {}, {}};
+  ReadContext context{reporter, overrides, {}, {}, {}, {}, {}};
   const auto home = options.environment.find("HOME");
   const std::string absolute = absolute_path(file);
   Topology topology = read_topology(context, *root, home == options.environment.end() ? "" : home->second,
@@ -61,7 +61,7 @@ LoadResult parse_topology(std::string_view text, const std::string& file, const 
     check_supported(topology, context);
   }
   if (reporter.failed()) return tl::unexpected<std::vector<Diagnostic>>(reporter.errors());
-  return LoadedTopology{std::move(topology), std::string(text), reporter.notes(), std::move(context.origins)};
+  return LoadedTopology{std::move(topology), std::string(text), reporter.notes(), std::move(context.origins), std::move(context.specs)};
 }
 
 }  // namespace baton

@@ -29,7 +29,8 @@ struct LoadedTopology {
   Topology topology;
   std::string text;                  // as it was read
   std::vector<Diagnostic> notes;     // worth showing, no error
-  std::vector<ValueOrigin> origins;  // of every key
+  std::vector<ValueOrigin> origins;  // of every key, in the order of docs/topology.md
+  std::map<std::string, KeySpec> specs;  // what every key takes
 };
 
 using LoadResult = tl::expected<LoadedTopology, std::vector<Diagnostic>>;

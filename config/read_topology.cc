@@ -51,6 +51,8 @@ bool choice(Section& section, std::string_view key, Enum& out, const Table<Enum,
   return section.read_choice<Enum>(key, out, Choices<Enum>(table));
 }
 
+EffectiveValue text_value(const std::string& text) { return {.is_text = true, .is_list = false, .items = {text}}; }
+
 // Names end up in file names, worker names and metric labels.
 bool good_name(std::string_view name) {
   if (name.empty() || name.size() > 40 || name.front() == '-') return false;
@@ -96,6 +98,7 @@ struct Reader {
       if (out.path.empty()) context.reporter.error(place, "model.path is empty");
       else if (out.path.starts_with("oracle:")) out.oracle = read_oracle_options(out.path, place, context.reporter);
       else out.path = absolute(out.path, place);
+      context.set_effective("model.path", text_value(out.path));
     }
     section.require("path", "path: ~/.cache/baton/models/smollm2-135m-instruct");
     out.served_model_name = {default_model_name(out)};
@@ -127,6 +130,7 @@ struct Reader {
     out.state = standard;
     section.read("state", out.state);
     out.state = absolute(out.state, context.place_of("coordinator.state"));
+    context.set_effective("coordinator.state", text_value(out.state));
     section.finish();
   }
 
@@ -135,6 +139,7 @@ struct Reader {
     topology.gateway.emplace();
     section.read("http", topology.gateway->http);
     section.require("http", "http: 127.0.0.1:8000");
+    section.read("admin", topology.gateway->admin);
     section.finish();
   }
 
@@ -154,6 +159,8 @@ struct Reader {
       for (const YamlNode& item : node->items) {
         const auto number = item.kind == YamlKind::kScalar ? parse_unsigned(item.text) : Result<std::uint64_t>(~0ull);
         good = good && number && *number < 1024;
+        if (std::any_of(node->items.data(), &item, [&](const YamlNode& earlier) { return earlier.text == item.text; }))
+          context.reporter.error(item.place, section.path_of("devices") + " names device " + item.text + " twice", "each worker needs one of its own");
         out += (out.size() > 1 ? ", " : "") + item.text;
       }
       out += ']';
@@ -171,7 +178,10 @@ struct Reader {
       section.require("name", "name: here");
       section.read("address", out.address);
       devices(section, out.devices);
+      section.know("devices", {.kind = KeyKind::kDevices}, EffectiveValue{.items = {out.devices}});
       section.read("ssh", out.ssh);
+      section.read("interface", out.interface);
+      section.read("baton", out.baton);
       section.finish();
       topology.nodes.push_back(std::move(out));
     }
@@ -197,10 +207,13 @@ struct Reader {
       read_name(section, out.name);
       section.require("name", "name: prefill");
       for (const PoolSection& other : topology.pools)
-        if (!out.name.empty() && other.name == out.name)
+        if (!out.name.empty() && other.name == out.name) {
           context.reporter.error(context.place_of(section.path_of("name")), "a second pool named \"" + out.name + '"', "each pool has its own name");
+          break;
+        }
       choice(section, "role", out.role, kRoles);
       section.require("role", "role: both");
+      section.read("node", out.node);
       section.read("replicas", out.replicas, {1, 1024});
       section.read("tensor_parallel_size", out.tensor_parallel_size, {1, 1024});
       section.read("pipeline_parallel_size", out.pipeline_parallel_size, {1, 1024});
@@ -237,6 +250,11 @@ struct Reader {
       }
       if (list->items.empty()) context.reporter.error(list->place, "transport.order is empty", "name at least tcp");
     }
+    KeySpec spec{.kind = KeyKind::kChoices};
+    for (const auto& [name, transport] : kTransports) spec.choices.emplace_back(name);
+    EffectiveValue order{.is_text = true, .is_list = true};
+    for (const TransportOption each : out.order) order.items.emplace_back(to_string(each));
+    section.know("order", spec, std::move(order));
     section.read("interface", out.interface);
     section.read("checksum", out.checksum);
     section.finish();
@@ -266,6 +284,7 @@ struct Reader {
   void security(Section section) {
     SecuritySection& out = topology.security;
     section.read("api_keys_file", out.api_keys_file);
+    if (!out.api_keys_file.empty()) out.api_keys_file = absolute(out.api_keys_file, context.place_of("security.api_keys_file"));
     choice(section, "curve", out.curve, kCurve);
     section.read("insecure", out.insecure);
     section.finish();

@@ -25,6 +25,24 @@ std::string shown(double value) {
   return text;
 }
 
+// Like the formats of units.h, but never rounded: what is shown can be fed back.
+std::string exact(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::fixed).ptr;
+  return std::string(text, end);
+}
+
+std::string exact_bytes(std::uint64_t bytes) {
+  const std::string text = format_bytes(bytes);
+  return parse_bytes(text).value_or(~bytes) == bytes ? text : std::to_string(bytes) + 'B';
+}
+
+std::string exact_duration(Duration duration) {
+  const std::string text = format_duration(duration);
+  if (const auto parsed = parse_duration(text); parsed && *parsed == duration) return text;
+  return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) + "us";
+}
+
 }  // namespace
 
 Place ReadContext::place_of(std::string_view path) const {
@@ -33,6 +51,14 @@ Place ReadContext::place_of(std::string_view path) const {
     const std::size_t dot = path.rfind('.');
     if (dot == std::string_view::npos) return Place{};
     path = path.substr(0, dot);
+  }
+}
+
+void ReadContext::set_effective(std::string_view path, EffectiveValue value) {
+  for (auto each = origins.rbegin(); each != origins.rend(); ++each) {
+    if (each->path != path) continue;
+    each->value = std::move(value);
+    return;
   }
 }
 
@@ -80,7 +106,7 @@ const YamlNode* Section::take(std::string_view key) {
     if (found.node != nullptr) line = found.node->place.line;
   }
   if (found.node == nullptr) found.origin = Origin::kDefault;
-  context_.origins.push_back({path, found.origin, line});
+  context_.origins.push_back({path, found.origin, line, std::nullopt});
   if (found.node == nullptr) return nullptr;
   given_[std::string(key)] = true;
   context_.places[path] = found.node->place;
@@ -90,11 +116,13 @@ const YamlNode* Section::take(std::string_view key) {
 Section Section::section(std::string_view key) {
   const YamlNode* node = take(key);
   context_.origins.pop_back();  // its keys have origins, the section itself has none
+  context_.specs[path_of(key)].kind = KeyKind::kSection;
   return Section(context_, node, path_of(key), place_);
 }
 
 const YamlNode* Section::list(std::string_view key) {
   const YamlNode* node = take(key);
+  context_.specs[path_of(key)].kind = KeyKind::kSections;
   if (node == nullptr || node->kind == YamlKind::kSequence) return node;
   wrong(key, *node, "a list");
   return nullptr;
@@ -111,7 +139,63 @@ void Section::wrong(std::string_view key, const YamlNode& node, std::string_view
   context_.reporter.error(node.place, path_of(key) + " must be " + std::string(wanted) + ", this is " + is, std::move(hint));
 }
 
+void Section::know(std::string_view key, const KeySpec& spec, std::optional<EffectiveValue> value) {
+  const std::string path = path_of(key);
+  KeySpec& known = context_.specs[path];
+  const bool required = known.required;
+  known = spec;
+  known.required = required;
+  if (value) context_.set_effective(path, std::move(*value));
+}
+
 bool Section::read(std::string_view key, std::string& out) {
+  const bool good = read_given(key, out);
+  const bool is_set = good || !out.empty();
+  know(key, {.kind = KeyKind::kText}, is_set ? std::optional(EffectiveValue{.is_text = true, .items = {out}}) : std::nullopt);
+  return good;
+}
+
+bool Section::read(std::string_view key, bool& out) {
+  const bool good = read_given(key, out);
+  know(key, {.kind = KeyKind::kSwitch}, EffectiveValue{.items = {out ? "true" : "false"}});
+  return good;
+}
+
+// A default outside the range stands for "not set".
+bool Section::read(std::string_view key, double& out, Range<double> range) {
+  const bool good = read_given(key, out, range);
+  const bool is_set = out >= range.min && out <= range.max;
+  know(key, {.kind = KeyKind::kNumber, .min = range.min, .max = range.max}, is_set ? std::optional(EffectiveValue{.items = {exact(out)}}) : std::nullopt);
+  return good;
+}
+
+bool Section::read(std::string_view key, std::uint32_t& out, Range<std::uint32_t> range) {
+  const bool good = read_given(key, out, range);
+  const bool is_set = out >= range.min && out <= range.max;
+  know(key, {.kind = KeyKind::kInteger, .min = static_cast<double>(range.min), .max = static_cast<double>(range.max)},
+       is_set ? std::optional(EffectiveValue{.items = {std::to_string(out)}}) : std::nullopt);
+  return good;
+}
+
+bool Section::read_bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) {
+  const bool good = read_given_bytes(key, out, range);
+  know(key, {.kind = KeyKind::kBytes}, EffectiveValue{.items = {exact_bytes(out)}});
+  return good;
+}
+
+bool Section::read_duration(std::string_view key, Duration& out, Range<Duration> range) {
+  const bool good = read_given_duration(key, out, range);
+  know(key, {.kind = KeyKind::kDuration}, EffectiveValue{.items = {exact_duration(out)}});
+  return good;
+}
+
+bool Section::read_texts(std::string_view key, std::vector<std::string>& out, bool one_is_enough) {
+  const bool good = read_given_texts(key, out, one_is_enough);
+  know(key, {.kind = one_is_enough ? KeyKind::kTextOrTexts : KeyKind::kTexts}, EffectiveValue{.is_text = true, .is_list = true, .items = out});
+  return good;
+}
+
+bool Section::read_given(std::string_view key, std::string& out) {
   const YamlNode* node = take(key);
   if (node == nullptr) return false;
   const std::string* text = scalar(key, *node, "text", true);
@@ -120,7 +204,7 @@ bool Section::read(std::string_view key, std::string& out) {
   return true;
 }
 
-bool Section::read(std::string_view key, bool& out) {
+bool Section::read_given(std::string_view key, bool& out) {
   const YamlNode* node = take(key);
   if (node == nullptr) return false;
   const std::string* text = scalar(key, *node, "true or false", false);
@@ -135,7 +219,7 @@ bool Section::read(std::string_view key, bool& out) {
   return true;
 }
 
-bool Section::read(std::string_view key, std::uint32_t& out, Range<std::uint32_t> range) {
+bool Section::read_given(std::string_view key, std::uint32_t& out, Range<std::uint32_t> range) {
   const std::string wanted =
       range.min == range.max ? std::to_string(range.min) : "a whole number from " + std::to_string(range.min) + " to " + std::to_string(range.max);
   const YamlNode* node = take(key);
@@ -151,7 +235,7 @@ bool Section::read(std::string_view key, std::uint32_t& out, Range<std::uint32_t
   return true;
 }
 
-bool Section::read(std::string_view key, double& out, Range<double> range) {
+bool Section::read_given(std::string_view key, double& out, Range<double> range) {
   const std::string wanted = "a number from " + shown(range.min) + " to " + shown(range.max);
   const YamlNode* node = take(key);
   if (node == nullptr) return false;
@@ -167,7 +251,7 @@ bool Section::read(std::string_view key, double& out, Range<double> range) {
   return true;
 }
 
-bool Section::read_bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) {
+bool Section::read_given_bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) {
   const YamlNode* node = take(key);
   if (node == nullptr) return false;
   const std::string* text = scalar(key, *node, "a size such as 512MiB", true);
@@ -185,7 +269,7 @@ bool Section::read_bytes(std::string_view key, std::uint64_t& out, Range<std::ui
   return true;
 }
 
-bool Section::read_duration(std::string_view key, Duration& out, Range<Duration> range) {
+bool Section::read_given_duration(std::string_view key, Duration& out, Range<Duration> range) {
   const YamlNode* node = take(key);
   if (node == nullptr) return false;
   const std::string* text = scalar(key, *node, "a duration such as 200ms", true);
@@ -203,7 +287,7 @@ bool Section::read_duration(std::string_view key, Duration& out, Range<Duration>
   return true;
 }
 
-bool Section::read_texts(std::string_view key, std::vector<std::string>& out, bool one_is_enough) {
+bool Section::read_given_texts(std::string_view key, std::vector<std::string>& out, bool one_is_enough) {
   const YamlNode* node = take(key);
   if (node == nullptr) return false;
   if (one_is_enough && node->kind == YamlKind::kScalar) {
@@ -233,6 +317,7 @@ void Section::report_choice(std::string_view key, const YamlNode& node, const st
 }
 
 void Section::require(std::string_view key, std::string_view example) {
+  context_.specs[path_of(key)].required = true;
   if (has(key) || broken_) return;
   context_.reporter.error(place_, "missing key " + quoted(path_of(key)), "as in `" + std::string(example) + "`");
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,11 +20,29 @@
 
 namespace baton {
 
+// The value that counts, as text: numbers, switches, sizes and durations as YAML writes them, everything else as it is.
+struct EffectiveValue {
+  bool is_text = false;  // may need quotes
+  bool is_list = false;
+  std::vector<std::string> items = {};  // one, unless it is a list
+};
+
 // Where a value came from; for `baton config show --origin`.
 struct ValueOrigin {
   std::string path;
   Origin origin = Origin::kDefault;
   std::uint32_t line = 0;  // of the file; 0 otherwise
+  std::optional<EffectiveValue> value;  // nullopt: not set, or a list of sections
+};
+
+// What a key takes; for the JSON Schema. Filled by the same calls that read the keys, so that the two cannot differ.
+enum class KeyKind : std::uint8_t { kText, kSwitch, kInteger, kNumber, kBytes, kDuration, kTexts, kTextOrTexts, kChoice, kChoices, kDevices, kSection, kSections };
+struct KeySpec {
+  KeyKind kind = KeyKind::kText;
+  double min = 0;  // of kInteger and kNumber
+  double max = 0;
+  std::vector<std::string> choices = {};
+  bool required = false;
 };
 
 // What all sections of one file share.
@@ -33,6 +52,10 @@ struct ReadContext {
   std::vector<std::string> known_paths;            // every key that was asked for
   std::map<std::string, Place, std::less<>> places;  // of every value that was given
   std::vector<ValueOrigin> origins;
+  std::map<std::string, KeySpec> specs;  // by path
+
+  // Of the key that was taken last under this path; a later call replaces an earlier one.
+  void set_effective(std::string_view path, EffectiveValue value);
 
   // The place of a path's value, or of the nearest enclosing one that was given.
   Place place_of(std::string_view path) const;
@@ -75,20 +98,23 @@ class Section {
   template <class Enum>
   bool read_choice(std::string_view key, Enum& out, Choices<Enum> choices) {
     const YamlNode* node = take(key);
-    if (node == nullptr) return false;
     std::vector<std::string> names;
+    for (const auto& [name, value] : choices) names.emplace_back(name);
+    const KeySpec spec{.kind = KeyKind::kChoice, .choices = names};
+    bool good = false;
     for (const auto& [name, value] : choices) {
-      if (node->kind == YamlKind::kScalar && node->text == name) {
-        out = value;
-        return true;
-      }
-      names.emplace_back(name);
+      if (node == nullptr || node->kind != YamlKind::kScalar || node->text != name) continue;
+      out = value;
+      good = true;
     }
-    report_choice(key, *node, names);
-    return false;
+    for (const auto& [name, value] : choices)
+      if (value == out) know(key, spec, EffectiveValue{.is_text = true, .items = {std::string(name)}});
+    if (node != nullptr && !good) report_choice(key, *node, names);
+    return good;
   }
-  // For keys with a shape of their own.
+  // For keys with a shape of their own, which also say what they take and which value counts.
   const YamlNode* take(std::string_view key);
+  void know(std::string_view key, const KeySpec& spec, std::optional<EffectiveValue> value);
 
   // Reports the key's absence; `example` shows a good line.
   void require(std::string_view key, std::string_view example);
@@ -102,6 +128,13 @@ class Section {
   const Place& place() const { return place_; }
 
  private:
+  bool read_given(std::string_view key, std::string& out);
+  bool read_given(std::string_view key, bool& out);
+  bool read_given(std::string_view key, double& out, Range<double> range);
+  bool read_given(std::string_view key, std::uint32_t& out, Range<std::uint32_t> range);
+  bool read_given_bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range);
+  bool read_given_duration(std::string_view key, Duration& out, Range<Duration> range);
+  bool read_given_texts(std::string_view key, std::vector<std::string>& out, bool one_is_enough);
   void report_choice(std::string_view key, const YamlNode& node, const std::vector<std::string>& names);
   // The text of a scalar; quoted text does not pass for a number or a switch.
   const std::string* scalar(std::string_view key, const YamlNode& node, std::string_view wanted, bool quoted_is_fine);

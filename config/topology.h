@@ -65,13 +65,16 @@ struct CoordinatorSection {
 
 struct GatewaySection {
   std::string http;                              // host:port
+  std::string admin;                             // host:port, for /metrics and signs of life without a key; empty: none
 };
 
 struct NodeSection {
   std::string name;
   std::string address = "127.0.0.1";
   std::string devices = "auto";                  // auto | cpu:N | sim:KIND | a list, written [0, 1]
-  std::string ssh;                               // user@host; empty: this machine
+  std::string ssh;                               // user@host; empty: this machine, or workers started by hand
+  std::string interface;                         // of the data plane there; default: transport.interface
+  std::string baton;                             // the program there; default: the launcher's own path
 };
 
 struct PoolLimits {
@@ -82,6 +85,7 @@ struct PoolLimits {
 struct PoolSection {
   std::string name;                              // workers are NAME-0, NAME-1, …
   PoolRole role = PoolRole::kBoth;
+  std::string node;                              // default: the coordinator's
   std::uint32_t replicas = 1;                    // workers, 1..1024
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t pipeline_parallel_size = 1;
@@ -149,15 +153,21 @@ struct WorkerSlot {
   std::uint32_t replica = 0;
 };
 
+// Where the coordinator runs, and the launcher with it. A node that the file names wrongly counts as the first.
+const NodeSection& coordinator_node(const Topology& topology);
+const NodeSection& node_of(const Topology& topology, const PoolSection& pool);
+// The network interface that the data plane of this pool's workers uses.
+const std::string& interface_of(const Topology& topology, const PoolSection& pool);
+
 // All workers, in the order of the pools.
 std::vector<WorkerSlot> worker_slots(const Topology& topology);
 std::optional<WorkerSlot> find_worker(const Topology& topology, std::string_view name);
 
-// Kernel threads of one worker of the pool: what the pool says, or a share of `cores`, at least 1: an even one among the workers
+// Kernel threads of one worker of the pool: what the pool says, or a share of `cores` of its node, at least 1: an even one among the workers there
 // that prefill, or among those that decode if these are more. The two kinds take turns on the cores: a job is in one phase at a
 // time, a thread that has nothing to do sleeps, and a fixed half each would leave one half idle whenever the load is not even.
 std::uint32_t worker_threads(const Topology& topology, const PoolSection& pool, std::uint32_t cores);
-// The most kernel threads that want a core at once: those of all workers that prefill, or of all that decode.
+// The most kernel threads that want a core of the coordinator's node at once: those of all workers there that prefill, or of all that decode.
 std::uint64_t threads_at_once(const Topology& topology, std::uint32_t cores);
 // The first of the cores that are this worker's own, if the threads of all workers together are no more than the cores: then each
 // kernel thread can have one to itself. nullopt: they must share.

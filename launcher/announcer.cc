@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -16,7 +17,14 @@ namespace {
 // On the pipe: kind, length (4 bytes, host order), text.
 constexpr std::size_t kHeadBytes = 1 + sizeof(std::uint32_t);
 
+// Lines of progress on the terminal, which is one of this process's outputs.
+std::size_t lines_shown = 0;
+
 void print(char kind, std::string_view text) {
+  if (kind == 'p' && isatty(STDERR_FILENO) == 0) return;
+  if (lines_shown > 0) std::fprintf(stderr, "\033[%zuA\033[J", lines_shown);  // up, and erase what is below
+  std::fflush(stderr);
+  lines_shown = kind == 'p' ? static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) : 0;
   std::FILE* stream = kind == 'o' ? stdout : stderr;
   std::fwrite(text.data(), 1, text.size(), stream);
   std::fflush(stream);

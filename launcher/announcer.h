@@ -19,6 +19,8 @@ class Announcer {
 
   void out(std::string_view text) { send('o', text); }  // an answer
   void err(std::string_view text) { send('e', text); }  // a message
+  // What may be replaced: shown on a terminal only, below everything else, until the next text or progress.
+  void progress(std::string_view text) { send('p', text); }
   // The command may return this exit status; later words go to our own outputs, which are the launcher's log
   // when detached: why a cluster gave up must be read somewhere.
   void finish(int exit_status);

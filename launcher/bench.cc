@@ -5,10 +5,7 @@
 
 #include <cstdio>
 
-#include "benchmarks/transport_bench.h"
-#include "launcher/commands.h"
 #include "launcher/environment.h"
-#include "launcher/exit_code.h"
 #include "launcher/model_fetch.h"
 #include "models/model_path.h"
 
@@ -48,12 +45,6 @@ void write_spread(JsonWriter& json, std::string_view name, const Spread& spread)
   json.key(name);
   if (spread.median == 0) json.null();
   else json.begin_object().member("median", spread.median).member("min", spread.min).member("max", spread.max).end_object();
-}
-
-int run_bench_transport(const BenchTransportOptions& options) {
-  TransportBenchOptions bench;
-  bench.interface_name = options.interface_name;
-  return bench_transport(bench) == 0 ? kDone : kFailed;
 }
 
 }  // namespace baton

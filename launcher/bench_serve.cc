@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `baton bench serve`: load on a running cluster, and what its clients see: time to the first token, time between tokens,
 // tokens per second; beside it what its processes took of CPU, by thread, and of memory.
-#include <signal.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include "launcher/commands.h"
 #include "launcher/exit_code.h"
 #include "launcher/find_cluster.h"
+#include "launcher/interrupt.h"
 #include "launcher/load_generator.h"
 #include "launcher/process_usage.h"
 #include "launcher/table.h"
@@ -20,9 +20,6 @@ namespace {
 
 constexpr Duration kAnswerLimit = std::chrono::seconds(5);
 constexpr double kMilli = 1e3;
-
-volatile sig_atomic_t interrupt_seen = 0;
-void on_interrupt(int) { interrupt_seen = 1; }
 
 struct Quantiles {
   double p50 = 0, p99 = 0;
@@ -154,21 +151,18 @@ int run_bench_serve(const BenchServeOptions& options) {
   const auto report = cluster->client->status(kAnswerLimit);
   if (!report) return complain("bench serve", report.error());
 
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  catch_interrupts();
   std::vector<ProcessShare> processes = processes_of(*report);
-  const auto times = run_load(plan, [] { return interrupt_seen != 0; });
+  const auto times = run_load(plan, interrupted);
   if (!times) return complain("bench serve", times.error());
   finish(processes, times->seconds);
   const Summary sum = summarise(*times);
   if (!options.json && sum.errors > 0 && sum.errors == times->jobs.size()) {  // there is nothing to measure
     std::fprintf(stderr, "baton bench serve: %zu job%s failed, none ended well: %s\n", sum.errors, plural(sum.errors), sum.first_error.c_str());
-    return interrupt_seen != 0 ? kInterrupted : kFailed;
+    return interrupted() ? kInterrupted : kFailed;
   }
   options.json ? print_json(sum, plan, processes) : print_people(sum, plan, processes);
-  if (interrupt_seen != 0) return kInterrupted;
+  if (interrupted()) return kInterrupted;
   return sum.errors == 0 ? kDone : kFailed;
 }
 

@@ -14,9 +14,12 @@
 #include "config/units.h"
 #include "launcher/environment.h"
 #include "launcher/exit_code.h"
+#include "launcher/http_probe.h"
 #include "launcher/jobs_client.h"
 #include "launcher/json_writer.h"
+#include "launcher/load_progress.h"
 #include "launcher/port_owner.h"
+#include "launcher/remote_worker.h"
 #include "launcher/shared_memory.h"
 #include "runtime/base/log.h"
 
@@ -27,8 +30,8 @@ constexpr Duration kPollPause = std::chrono::milliseconds(50);
 constexpr Duration kAnswerLimit = std::chrono::seconds(2);
 constexpr Duration kWorkerStopLimit = std::chrono::seconds(5);
 // How other ports are chosen.
-constexpr const char* kServePorts = "--jobs tcp://HOST:PORT (workers join one port above)";
-constexpr const char* kUpPorts = "--set coordinator.jobs=tcp://HOST:PORT --set coordinator.control=tcp://HOST:PORT, or those keys of the file";
+constexpr const char* kServePorts = "--port PORT for HTTP, --jobs tcp://HOST:PORT for jobs (workers join one port above)";
+constexpr const char* kUpPorts = "--set coordinator.jobs=tcp://HOST:PORT --set coordinator.control=tcp://HOST:PORT --set gateway.http=HOST:PORT, or those keys of the file";
 constexpr Duration kKillLimit = std::chrono::seconds(5);
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
@@ -41,7 +44,7 @@ std::string joined(const std::vector<std::string>& words) {
 
 }  // namespace
 
-std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vector<std::string>& set) {
+std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vector<std::string>& set, const std::string& text) {
   const std::string& state = topology.coordinator.state;
   std::vector<std::string> common = {"--topology", state + "/topology.yaml", "--base-folder", folder_of(topology.file)};
   for (const std::string& each : set) common.insert(common.end(), {"--set", each});
@@ -51,7 +54,14 @@ std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vec
     plan.push_back({name, std::move(arguments), state + "/logs/" + name + ".log"});
   };
   add("coordinator", {"coordinator"});
-  for (const WorkerSlot& slot : worker_slots(topology)) add(slot.name, {"worker", slot.name});
+  if (topology.gateway) add("gateway", {"gateway"});
+  for (const WorkerSlot& slot : worker_slots(topology)) {
+    const PoolSection& pool = topology.pools[slot.pool];
+    const StartedBy by = who_starts(topology, pool);
+    if (by == StartedBy::kHand) continue;
+    add(slot.name, {"worker", slot.name});
+    if (by == StartedBy::kSsh) plan.back() = through_ssh(node_of(topology, pool), own_executable(), text, std::move(plan.back()));
+  }
   return plan;
 }
 
@@ -64,6 +74,13 @@ std::vector<std::string> workers_not_ready(const Topology& topology, const Statu
     if (!ready) missing.push_back(slot.name);
   }
   return missing;
+}
+
+// It answers only once the coordinator does.
+bool gateway_ready(const Topology& topology) {
+  if (!topology.gateway) return true;
+  const auto status = http_status(http_url(topology), "/ready", kAnswerLimit);
+  return status && *status == 200;
 }
 
 // A job's KV lies in one worker of each phase at a time, so the smaller side is what there is, and no job is larger than a worker.
@@ -83,12 +100,38 @@ std::string describe_capacity(const StatusReport& report) {
   return text;
 }
 
+// A wildcard is no address to dial.
+std::string http_url(const Topology& topology) {
+  std::string where = topology.gateway->http;
+  for (const std::string_view any : {"*", "0.0.0.0", "[::]"})
+    if (where.starts_with(any)) where = "127.0.0.1" + where.substr(any.size());
+  return "http://" + where;
+}
+
+namespace {
+
+// To be pasted into a shell as it is.
+std::string curl_line(const Topology& topology) {
+  const std::string model = topology.model.served_model_name.empty() ? "default" : topology.model.served_model_name.front();
+  JsonWriter body;
+  body.begin_object().member("model", model).key("messages").begin_array().begin_object();
+  body.member("role", "user").member("content", "Hi").end_object().end_array().end_object();
+  std::string quoted;  // for the shell
+  for (const char c : body.take()) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  const std::string key = topology.security.api_keys_file.empty() ? "" : " -H \"Authorization: Bearer $BATON_API_KEY\"";
+  return "curl " + http_url(topology) + "/v1/chat/completions" + key + " -H 'Content-Type: application/json' -d '" + quoted + '\'';
+}
+
+}  // namespace
+
 std::string describe_ready(const Topology& topology, const StatusReport& report, Duration took) {
   std::ostringstream text;
   text << topology.name << " is up";
   if (took > Duration{0}) text << " (" << format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(took)) << ')';
   text << ": " << (report.model_name.empty() ? topology.model.path : report.model_name) << '\n';
   text << "  jobs      " << topology.coordinator.jobs << '\n';
+  if (topology.gateway) text << "  http      " << http_url(topology) << "/v1\n";
+  if (topology.gateway && !topology.gateway->admin.empty()) text << "  admin     http://" << topology.gateway->admin << "/metrics\n";
   text << "  state     " << topology.coordinator.state << '\n';
   for (const WorkerStatus& worker : report.workers) {
     const std::uint64_t capacity = std::uint64_t{worker.blocks_total} * report.block_tokens;
@@ -97,6 +140,7 @@ std::string describe_ready(const Topology& topology, const StatusReport& report,
   }
   text << "  capacity  " << describe_capacity(report) << '\n';
   text << "  try       baton submit --topology " << topology.name << " \"The capital of France is\"\n";
+  if (topology.gateway) text << "            " << curl_line(topology) << '\n';
   text << "  stop      baton down " << topology.name << '\n';
   return text.str();
 }
@@ -127,10 +171,12 @@ Result<void> ClusterRun::prepare(bool detached) {
   auto folder = StateFolder::create(coordinator.state);
   if (!folder) return tl::unexpected<Error>(folder.error());
   state_.emplace(std::move(*folder));
-  for (const std::string* address : {&coordinator.jobs, &coordinator.control}) {
-    const auto parsed = parse_tcp_address(*address);
-    if (!parsed) return tl::unexpected<Error>(parsed.error());
-    RETURN_IF_ERROR(check_port_free(*parsed, running_clusters(home_folder()), command_ == "serve" ? kServePorts : kUpPorts));
+  std::vector<Result<SocketAddress>> addresses = {parse_tcp_address(coordinator.jobs), parse_tcp_address(coordinator.control)};
+  if (topology_.gateway) addresses.push_back(parse_host_port(topology_.gateway->http));
+  if (topology_.gateway && !topology_.gateway->admin.empty()) addresses.push_back(parse_host_port(topology_.gateway->admin));
+  for (const auto& address : addresses) {
+    if (!address) return tl::unexpected<Error>(address.error());
+    RETURN_IF_ERROR(check_port_free(*address, running_clusters(home_folder()), command_ == "serve" ? kServePorts : kUpPorts));
   }
   std::vector<std::string> logs = {state_->log_path("launcher")};
   for (const ProcessSpec& each : plan_processes(topology_, set_)) logs.push_back(each.log_path);
@@ -147,25 +193,37 @@ Result<void> ClusterRun::prepare(bool detached) {
 }
 
 std::optional<int> ClusterRun::start_all() {
-  std::vector<ProcessSpec> plan = plan_processes(topology_, set_);
+  std::vector<ProcessSpec> plan = plan_processes(topology_, set_, text_);
   for (ProcessSpec& each : plan) {
     if (each.arguments.front() == "worker" && weights_.descriptor() >= 0) {
       each.inherit = weights_.descriptor();
       each.arguments.insert(each.arguments.end(), {"--weights-file", std::to_string(each.inherit)});
     }
+    forget_load_progress(topology_.coordinator.state, each.name);
     if (const Result<void> started = supervisor_.start(each); !started) {
       complain(started.error().message + '\n');
       return kFailed;
     }
   }
   write_cluster_file();
-  announcer_.err("starting " + topology_.name + ": coordinator and " + std::to_string(plan.size() - 1) + " worker" + (plan.size() == 2 ? "" : "s") + '\n');
+  const std::size_t workers = plan.size() - (topology_.gateway ? 2 : 1);
+  announcer_.err("starting " + topology_.name + ": coordinator" + (topology_.gateway ? ", gateway" : "") + " and " + std::to_string(workers) + " worker" + (workers == 1 ? "" : "s") + '\n');
+  if (const std::string by_hand = to_be_started_by_hand(topology_); !by_hand.empty()) announcer_.err(by_hand);
   if (const auto why = why_no_shared_memory(topology_, shm_size())) announcer_.err("  KV goes over tcp, which is slower: " + *why + '\n');
   return std::nullopt;
 }
 
 // Ready: the coordinator answers on the jobs socket and shows every worker as ready. Until then any death is final: what
 // fails in its first second fails again, and its own words are worth more than a restart.
+void ClusterRun::show_progress(const std::vector<std::string>& missing) {
+  std::vector<std::pair<std::string, std::optional<LoadState>>> workers;
+  for (const std::string& name : missing) workers.emplace_back(name, read_load_progress(topology_.coordinator.state, name));
+  std::string text = render_load_progress(workers);
+  if (text == progress_) return;
+  progress_ = std::move(text);
+  announcer_.progress(progress_);
+}
+
 std::optional<int> ClusterRun::wait_ready() {
   const Time deadline = started_ + topology_.lifecycle.start_timeout;
   std::unique_ptr<JobsClient> client;
@@ -174,7 +232,8 @@ std::optional<int> ClusterRun::wait_ready() {
     const Supervisor::Turn turn = supervisor_.wait(kPollPause, signals_.fd());
     if (turn.readable) return signals_.take() == SIGTERM ? kDone : kInterrupted;
     if (!turn.ended.empty()) return explain_death(turn.ended.front());
-    if (launcher_now() >= deadline) return explain_not_ready(missing);
+    show_progress(missing);
+    if (launcher_now() >= deadline) return explain_not_ready(missing.empty() ? std::vector<std::string>{"gateway"} : missing);
     if (!client) {
       auto connected = JobsClient::connect(topology_.coordinator.jobs, kPollPause * 2);
       if (!connected) continue;
@@ -188,8 +247,9 @@ std::optional<int> ClusterRun::wait_ready() {
     const std::vector<std::string> still_missing = workers_not_ready(topology_, *report);
     for (const std::string& name : missing)
       if (std::find(still_missing.begin(), still_missing.end(), name) == still_missing.end()) announcer_.err("  " + name + " is ready\n");
+    if (missing != still_missing) progress_.clear();
     missing = still_missing;
-    if (missing.empty()) {
+    if (missing.empty() && gateway_ready(topology_)) {
       announcer_.out(describe_ready(topology_, *report, launcher_now() - started_));
       return std::nullopt;
     }
@@ -242,15 +302,18 @@ int ClusterRun::stop(bool at_once, int exit_status) {
   const std::vector<WorkerSlot> slots = worker_slots(topology_);
   if (!at_once) {
     announcer_.err("stopping " + topology_.name + ": running jobs may end (Ctrl-C, or baton down " + topology_.name + " --now, stops at once)\n");
-    supervisor_.signal("coordinator", SIGTERM);
-    const std::size_t workers = supervisor_.running() - (supervisor_.pid("coordinator") != 0 ? 1 : 0);
+    std::size_t workers = supervisor_.running();
+    for (const char* name : {"gateway", "coordinator"}) {
+      if (supervisor_.pid(name) != 0) --workers;
+      supervisor_.signal(name, SIGTERM);
+    }
     at_once = !drain_until(launcher_now() + topology_.lifecycle.drain_timeout, workers);
   }
   if (!at_once) {
     for (const WorkerSlot& slot : slots) supervisor_.signal(slot.name, SIGTERM);
     at_once = !drain_until(launcher_now() + kWorkerStopLimit, 0);
   }
-  supervisor_.signal("coordinator", SIGKILL);
+  for (const char* name : {"gateway", "coordinator"}) supervisor_.signal(name, SIGKILL);
   for (const WorkerSlot& slot : slots) supervisor_.signal(slot.name, SIGKILL);
   const Time deadline = launcher_now() + kKillLimit;
   while (supervisor_.running() > 0 && launcher_now() < deadline) supervisor_.wait(kPollPause, -1);
@@ -280,6 +343,10 @@ void ClusterRun::write_cluster_file() const {
   json.key("coordinator").begin_object().member("pid", static_cast<std::int64_t>(supervisor_.pid("coordinator")));
   json.member("jobs", topology_.coordinator.jobs).member("control", topology_.coordinator.control);
   json.member("log", state_->log_path("coordinator")).end_object();
+  if (topology_.gateway) {
+    json.key("gateway").begin_object().member("pid", static_cast<std::int64_t>(supervisor_.pid("gateway")));
+    json.member("http", http_url(topology_)).member("log", state_->log_path("gateway")).end_object();
+  }
   json.key("workers").begin_array();
   for (const WorkerSlot& slot : worker_slots(topology_)) {
     json.begin_object().member("name", slot.name).member("pool", topology_.pools[slot.pool].name);

@@ -17,14 +17,21 @@
 
 namespace baton {
 
-// What is started, in this order: the coordinator first.
-std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vector<std::string>& set);
+// What is started, in this order: the coordinator first. Workers that somebody starts by hand are left out. `text` is the file's,
+// for those that are started through ssh.
+std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vector<std::string>& set, const std::string& text = {});
 
 // "prefill-0" and so on that the report does not show as ready; empty: the cluster serves.
 std::vector<std::string> workers_not_ready(const Topology& topology, const StatusReport& report);
 
 // "4096 tokens of KV in all (prefill 4096, decode 8192), 256 a job at most".
 std::string describe_capacity(const StatusReport& report);
+
+// Where the gateway of this topology, which has one, is dialled: "http://127.0.0.1:8000".
+std::string http_url(const Topology& topology);
+
+// Whether it answers, or there is none. Waits for it for a moment.
+bool gateway_ready(const Topology& topology);
 
 // What `up` prints once the cluster serves.
 std::string describe_ready(const Topology& topology, const StatusReport& report, Duration took);
@@ -41,6 +48,7 @@ class ClusterRun {
   Result<void> prepare(bool detached);
   std::optional<int> start_all();      // an exit status if it failed
   std::optional<int> wait_ready();
+  void show_progress(const std::vector<std::string>& missing);
   int watch();
   int stop(bool at_once, int exit_status);
   bool drain_until(Time deadline, std::size_t leave_running);  // false: a second signal asked for haste
@@ -61,6 +69,7 @@ class ClusterRun {
   MemoryFile weights_;  // of the workers of this machine: one copy, filled by the first
   Supervisor supervisor_;
   Time started_{};
+  std::string progress_;  // as shown
 };
 
 }  // namespace baton

@@ -24,7 +24,7 @@ struct ServeOptions {
   std::string model;                              // a .gguf file, its folder, a name of `baton model fetch`, or "oracle:…"
   std::optional<std::uint32_t> prefill, decode;   // workers of each role; neither: one worker of role both
   std::optional<std::string> max_model_len, max_num_seqs, max_num_batched_tokens, block_size, dtype, tensor_parallel_size;
-  std::optional<std::string> threads, numerics, kv_cache_memory, jobs, name;
+  std::optional<std::string> threads, numerics, kv_cache_memory, jobs, name, host, port, api_keys_file;
   std::vector<std::string> served_model_name;
   std::optional<bool> prefix_caching;
   std::vector<std::string> set;
@@ -46,6 +46,24 @@ struct ValidateOptions {
 };
 int run_validate(const ValidateOptions& options);
 
+struct PlanOptions {
+  std::string topology;
+  std::vector<std::string> set;
+  bool json = false;
+};
+int run_plan(const PlanOptions& options);
+
+struct ConfigShowOptions {
+  std::string topology;
+  std::vector<std::string> set;
+  bool origin = false;
+  bool json = false;
+};
+int run_config_show(const ConfigShowOptions& options);
+
+struct ConfigSchemaOptions {};
+int run_config_schema(const ConfigSchemaOptions& options);
+
 struct StatusOptions {
   std::string cluster;
   bool json = false;
@@ -64,6 +82,57 @@ struct CancelOptions {
   bool json = false;
 };
 int run_cancel(const CancelOptions& options);
+
+struct LinksOptions {
+  std::string cluster;
+  bool json = false;
+};
+int run_links(const LinksOptions& options);
+
+struct TopOptions {
+  std::string cluster;
+};
+int run_top(const TopOptions& options);
+
+struct EventsOptions {
+  std::string cluster;
+  bool follow = false;
+  bool json = false;
+};
+int run_events(const EventsOptions& options);
+
+struct LogsOptions {
+  std::string cluster;
+  std::string process;
+  std::size_t tail = 100;
+  bool follow = false;
+};
+int run_logs(const LogsOptions& options);
+
+struct AttachOptions {
+  std::string cluster;
+  std::string id;
+  std::uint32_t from = 0;
+  bool json = false;
+};
+int run_attach(const AttachOptions& options);
+
+struct ChatOptions {
+  std::string cluster;
+  std::string system;
+  std::optional<std::uint32_t> max_tokens;
+  double temperature = 0.0;
+  double top_p = 1.0;
+  std::optional<std::uint64_t> seed;
+};
+int run_chat(const ChatOptions& options);
+
+struct TraceOptions {
+  std::string cluster;
+  std::string id;
+  bool json = false;
+};
+int run_trace(const TraceOptions& options);
 
 struct SubmitOptions {
   std::string cluster;
@@ -91,6 +160,12 @@ struct SubmitOptions {
   std::optional<std::uint32_t> logprobs;
   std::optional<std::uint32_t> prompt_logprobs;
   std::string cache_salt;
+  bool timeline = false;
+  bool detach = false;    // leave once it is accepted
+  bool chat = false;      // the prompt is what a user says; the model's chat template makes a prompt of it
+  std::string jobs;       // a file of jobs, a JSON object each; "-": standard input
+  std::uint32_t concurrency = 4;
+  std::string out;        // where their answers go; empty: standard output
 };
 int run_submit(const SubmitOptions& options);
 
@@ -99,6 +174,25 @@ struct ModelFetchOptions {
   std::string cache;  // empty: ~/.cache/baton/models
 };
 int run_model_fetch(const ModelFetchOptions& options);
+
+struct ModelInspectOptions {
+  std::string path;  // a GGUF file, or a folder with one
+  bool tensors = false;
+  bool json = false;
+};
+int run_model_inspect(const ModelInspectOptions& options);
+
+struct InitOptions {
+  std::string model;            // empty: the one that `baton model fetch smollm2` gets
+  std::string pools = "1p1d";   // "both", or "NpMd"
+  std::string out = "baton.yaml";  // "-": standard output
+};
+int run_init(const InitOptions& options);
+
+struct DoctorOptions {
+  bool json = false;
+};
+int run_doctor(const DoctorOptions& options);
 
 struct VersionOptions {
   bool json = false;
@@ -143,15 +237,29 @@ int run_bench_serve(const BenchServeOptions& options);
 
 struct BenchTransportOptions {
   std::string interface_name = "lo";
+  std::vector<std::string> pieces;  // sizes; empty: 4 KiB to 4 MiB and two models' blocks
+  std::uint32_t rounds = 5;
+  std::string iperf3;  // the program; empty: the one on PATH, if there is one
+  bool json = false;
 };
 int run_bench_transport(const BenchTransportOptions& options);
+
+struct BenchActorsOptions {
+  std::uint32_t rounds = 7;
+  std::uint64_t messages = 0;  // of each rate; 0: 2 million, 1 million of the chain and between loops
+  std::uint64_t trips = 5000;
+  std::string caf;  // the program bench_actors_caf; empty: the one beside this program, if there is one
+  bool json = false;
+};
+int run_bench_actors(const BenchActorsOptions& options);
 
 // A process of a cluster; started by `baton up`, or by hand with the same file.
 struct ProcessOptions {
   std::string topology;
   std::vector<std::string> set;
   std::string base_folder;  // what relative paths in the file start from; empty: the file's folder
-  std::string worker;       // empty: the coordinator
+  std::string worker;       // empty: the coordinator, or the gateway
+  bool gateway = false;
   int weights_file = -1;    // a descriptor: the memory file that the workers of this machine keep weights in
 };
 int run_process(const ProcessOptions& options);

@@ -57,6 +57,13 @@ Result<ConnectedCluster> connect_cluster(const std::string& name_or_file) {
   return ConnectedCluster{std::move(*entry), std::move(*client)};
 }
 
+Result<void> reconnect(ConnectedCluster& cluster) {
+  auto client = JobsClient::connect(cluster.entry.jobs, kConnectLimit);
+  if (client) cluster.client = std::move(*client);
+  else if (lock_holder(cluster.entry.state) == 0) return fail(ErrorCode::kNotFound, cluster.entry.name + " is not up any more");
+  return {};
+}
+
 int complain(const char* command, const Error& error) {
   std::fprintf(stderr, "baton %s: %s\n", command, error.message.c_str());
   return kFailed;

@@ -22,6 +22,8 @@ struct ConnectedCluster {
   std::unique_ptr<JobsClient> client;
 };
 Result<ConnectedCluster> connect_cluster(const std::string& name_or_file);
+// After nobody answered: connects anew if the coordinator is back. An error only if its launcher is gone, too.
+Result<void> reconnect(ConnectedCluster& cluster);
 
 // Prints "baton COMMAND: message" to standard error and returns kFailed.
 int complain(const char* command, const Error& error);

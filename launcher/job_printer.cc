@@ -5,25 +5,16 @@
 
 #include "config/units.h"
 #include "launcher/json_writer.h"
+#include "launcher/timeline.h"
 #include "runtime/base/result.h"
 
 namespace baton {
 namespace {
 
-double milliseconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
-
 // Of decoding: the first token's time is TTFT's. 0 if there was nothing to measure.
 double tokens_per_second(const ClientDone& done) {
   if (done.completion_tokens < 2 || done.total_ns <= done.ttft_ns) return 0.0;
   return static_cast<double>(done.completion_tokens - 1) * 1e9 / static_cast<double>(done.total_ns - done.ttft_ns);
-}
-
-// Line feeds and tabs stay; other control characters become spaces.
-std::string harmless(std::string_view text) {
-  std::string clean(text);
-  for (char& c : clean)
-    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = ' ';
-  return clean;
 }
 
 void add_token(JsonWriter& json, const ClientToken& token, bool logprobs) {
@@ -42,6 +33,13 @@ void add_stop(JsonWriter& json, const std::string& stop, TokenId stop_token) {
 }
 
 }  // namespace
+
+std::string harmless(std::string_view text) {
+  std::string clean(text);
+  for (char& c : clean)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = ' ';
+  return clean;
+}
 
 std::string_view to_string(FinishReason reason) {
   switch (reason) {
@@ -131,8 +129,9 @@ void JobPrinter::print_done_line(const ClientDone& done) {
   if (!done.tail.empty()) json.member("tail", done.tail);  // text that no token event carried
   json.key("usage").begin_object().member("prompt_tokens", done.prompt_tokens).member("completion_tokens", done.completion_tokens);
   json.member("total_tokens", done.prompt_tokens + done.completion_tokens).end_object();
-  json.key("timings").begin_object().member("queue_ms", milliseconds(done.queue_ns)).member("ttft_ms", milliseconds(done.ttft_ns));
-  json.member("total_ms", milliseconds(done.total_ns)).member("tokens_per_second", tokens_per_second(done)).end_object();
+  json.key("timings").begin_object();
+  add_timeline(json, done.timeline);
+  json.member("tokens_per_second", tokens_per_second(done)).end_object();
   json.member("prefill_worker", done.prefill_worker).member("decode_worker", done.decode_worker);
   json.key("kv_bytes_moved");
   if (done.kv_bytes_known) json.value(done.kv_bytes_moved);
@@ -147,6 +146,10 @@ void JobPrinter::on(const ClientDone& done) {
   if (line_open_) print("\n");
   char rate[40] = "";
   if (const double measured = tokens_per_second(done); measured > 0) std::snprintf(rate, sizeof rate, ", %.1f tokens/s", measured);
+  if (chat_) {
+    std::fprintf(messages_, "[TTFT %.1f ms%s, %u of %u prompt tokens cached]\n", milliseconds(done.ttft_ns), rate, done.timeline.cached_tokens, done.prompt_tokens);
+    return;
+  }
   char numbers[200];
   std::snprintf(numbers, sizeof numbers, "TTFT %.1f ms%s, %u prompt + %u generated token%s (%s)%s", milliseconds(done.ttft_ns), rate, done.prompt_tokens,
                 done.completion_tokens, done.completion_tokens == 1 ? "" : "s", std::string(to_string(done.reason)).c_str(),
@@ -155,6 +158,7 @@ void JobPrinter::on(const ClientDone& done) {
   if (done.kv_bytes_moved > 0) moved = ", " + format_bytes(done.kv_bytes_moved) + " of KV moved over " + (done.transport.empty() ? "?" : done.transport);
   std::fprintf(messages_, "\n[%s; prefill on %s, decode on %s%s]\n", numbers, done.prefill_worker.empty() ? "-" : done.prefill_worker.c_str(),
                done.decode_worker.empty() ? "-" : done.decode_worker.c_str(), moved.c_str());
+  if (timeline_) std::fprintf(messages_, "%s", render_timeline(done.timeline).c_str());
 }
 
 void JobPrinter::on(const ClientError& error) {
@@ -166,7 +170,7 @@ void JobPrinter::on(const ClientError& error) {
     return;
   }
   if (line_open_) print("\n");
-  std::fprintf(messages_, "baton submit: %s (%s)\n", harmless(error.message).c_str(), std::string(to_string(error.code)).c_str());
+  std::fprintf(messages_, "baton %s: %s (%s)\n", chat_ ? "chat" : "submit", harmless(error.message).c_str(), std::string(to_string(error.code)).c_str());
 }
 
 }  // namespace baton

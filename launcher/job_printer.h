@@ -18,6 +18,10 @@ class JobPrinter {
  public:
   // `job`: what was submitted. The streams are borrowed; answers go to `out`, messages to `messages`.
   JobPrinter(bool json, const ClientSubmit& job, std::FILE* out = stdout, std::FILE* messages = stderr);
+  // People see where its time went, too.
+  void show_timeline() { timeline_ = true; }
+  // The summary is a chat's: time to the first token, tokens per second, cached tokens.
+  void in_chat() { chat_ = true; }
 
   void on(const ClientAccepted& accepted);
   void on(const ClientTokens& tokens);
@@ -34,6 +38,8 @@ class JobPrinter {
   void print_done_line(const ClientDone& done);
 
   bool json_;
+  bool timeline_ = false;
+  bool chat_ = false;
   bool several_;  // choices
   bool logprobs_;
   bool draws_;  // by a seed
@@ -48,5 +54,7 @@ class JobPrinter {
 };
 
 std::string_view to_string(FinishReason reason);
+// For a terminal: line feeds and tabs stay; other control characters become spaces.
+std::string harmless(std::string_view text);
 
 }  // namespace baton

@@ -105,12 +105,44 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
   ClientSubmit submit = job;
   submit.tag = ++connection_->tag;
   connection_->ask(submit);
-  std::string id = submit.id;
+  return follow(submit.tag, submit.id, Interrupt::kCancels, on_event, interrupted);
+}
+
+Result<void> JobsClient::attach(const std::string& id, std::uint32_t from, const std::function<void(const Event&)>& on_event,
+                                const std::function<bool()>& interrupted) {
+  const std::uint64_t tag = ++connection_->tag;
+  connection_->ask(ClientAttach{tag, id, from});
+  return follow(tag, id, Interrupt::kLeaves, on_event, interrupted);
+}
+
+Result<ClientAccepted> JobsClient::submit_detached(const ClientSubmit& job, const std::function<bool()>& interrupted) {
+  ClientSubmit submit = job;
+  submit.tag = ++connection_->tag;
+  submit.detached = true;
+  connection_->ask(submit);
+  std::optional<ClientAccepted> accepted;
+  std::optional<Error> refused;
+  const Result<void> ended = follow(
+      submit.tag, submit.id, Interrupt::kLeaves,
+      [&](const Event& event) {
+        if (const auto* named = std::get_if<ClientAccepted>(&event)) accepted = *named;
+        if (const auto* error = std::get_if<ClientError>(&event)) refused = Error{error->code, error->message};
+      },
+      [&] { return accepted || interrupted(); });
+  if (accepted) return *accepted;
+  if (refused) return tl::unexpected<Error>(*refused);
+  if (!ended) return tl::unexpected<Error>(ended.error());
+  return fail(ErrorCode::kCancelled, "interrupted before the job was accepted");
+}
+
+Result<void> JobsClient::follow(std::uint64_t tag, std::string id, Interrupt interrupt, const std::function<void(const Event&)>& on_event,
+                                const std::function<bool()>& interrupted) {
   Time speak_at = real_now() + kSpeakUp;
   Time give_up_at = kNever;
   for (;;) {
     if (give_up_at == kNever && interrupted && interrupted()) {
-      if (!id.empty()) connection_->ask(ClientCancel{submit.tag, id});
+      if (interrupt == Interrupt::kLeaves) return {};
+      if (!id.empty()) connection_->ask(ClientCancel{tag, id});
       give_up_at = real_now() + kCancelLimit;
     }
     if (const Time now = real_now(); now >= give_up_at) {
@@ -121,18 +153,18 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
     }
     const auto answer = connection_->next(kGlance);
     if (!answer) continue;
-    if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == submit.tag) {
+    if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == tag) {
       id = accepted->id;
-      if (give_up_at != kNever) connection_->ask(ClientCancel{submit.tag, id});  // interrupted before it had a name
+      if (give_up_at != kNever) connection_->ask(ClientCancel{tag, id});  // interrupted before it had a name
       on_event(*accepted);
-    } else if (const auto* tokens = std::get_if<ClientTokens>(&*answer); tokens != nullptr && tokens->tag == submit.tag) {
+    } else if (const auto* tokens = std::get_if<ClientTokens>(&*answer); tokens != nullptr && tokens->tag == tag) {
       on_event(*tokens);
-    } else if (const auto* choice = std::get_if<ClientChoiceDone>(&*answer); choice != nullptr && choice->tag == submit.tag) {
+    } else if (const auto* choice = std::get_if<ClientChoiceDone>(&*answer); choice != nullptr && choice->tag == tag) {
       on_event(*choice);
-    } else if (const auto* done = std::get_if<ClientDone>(&*answer); done != nullptr && done->tag == submit.tag) {
+    } else if (const auto* done = std::get_if<ClientDone>(&*answer); done != nullptr && done->tag == tag) {
       on_event(*done);
       return {};
-    } else if (const auto* error = std::get_if<ClientError>(&*answer); error != nullptr && error->tag == submit.tag) {
+    } else if (const auto* error = std::get_if<ClientError>(&*answer); error != nullptr && error->tag == tag) {
       on_event(*error);
       return {};
     } else if (const auto* down = std::get_if<LinkDown>(&*answer)) {
@@ -148,7 +180,9 @@ Result<bool> JobsClient::cancel(const std::string& id, Duration time_limit) {
   return answer->found;
 }
 
-Result<StatusReport> JobsClient::status(Duration time_limit) { return connection_->question<StatusReport>(StatusRequest{}, time_limit); }
+Result<StatusReport> JobsClient::status(Duration time_limit, bool traffic) { return connection_->question<StatusReport>(StatusRequest{0, traffic}, time_limit); }
 Result<FsckReport> JobsClient::fsck(Duration time_limit) { return connection_->question<FsckReport>(FsckRequest{}, time_limit); }
+Result<EventsReport> JobsClient::events(std::uint64_t after, Duration time_limit) { return connection_->question<EventsReport>(EventsRequest{0, after}, time_limit); }
+Result<TraceReport> JobsClient::trace(const std::string& id, Duration time_limit) { return connection_->question<TraceReport>(TraceRequest{0, id}, time_limit); }
 
 }  // namespace baton

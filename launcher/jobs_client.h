@@ -28,13 +28,26 @@ class JobsClient {
   // connection. `interrupted` is asked a few times a second: once true, the job is cancelled.
   Result<void> submit(const ClientSubmit& job, const std::function<void(const Event&)>& on_event,
                       const std::function<bool()>& interrupted);
+  // The same of a detached job that runs or ended lately, from token `from` on. Once interrupted, the job goes on without us.
+  Result<void> attach(const std::string& id, std::uint32_t from, const std::function<void(const Event&)>& on_event,
+                      const std::function<bool()>& interrupted);
+  // Its name; what it answers is for attach(). kCancelled: interrupted before it had one.
+  Result<ClientAccepted> submit_detached(const ClientSubmit& job, const std::function<bool()>& interrupted);
   // False: no such job.
   Result<bool> cancel(const std::string& id, Duration time_limit);
-  Result<StatusReport> status(Duration time_limit);
+  // `traffic`: with what each worker has sent to each other.
+  Result<StatusReport> status(Duration time_limit, bool traffic = false);
   Result<FsckReport> fsck(Duration time_limit);
+  // What happened after event number `after`.
+  Result<EventsReport> events(std::uint64_t after, Duration time_limit);
+  Result<TraceReport> trace(const std::string& id, Duration time_limit);
 
  private:
   struct Connection;
+  // What a stream's client wants when it is interrupted.
+  enum class Interrupt : std::uint8_t { kCancels, kLeaves };
+  Result<void> follow(std::uint64_t tag, std::string id, Interrupt interrupt, const std::function<void(const Event&)>& on_event,
+                      const std::function<bool()>& interrupted);
   explicit JobsClient(std::unique_ptr<Connection> connection);
   std::unique_ptr<Connection> connection_;
 };

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "launcher/sha256.h"
+#include "runtime/base/sha256.h"
 #include "launcher/subprocess.h"
 
 namespace baton {

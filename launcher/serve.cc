@@ -21,7 +21,6 @@ namespace baton {
 namespace {
 
 constexpr std::size_t kNameMax = 40;
-constexpr const char* kLaterHttp = "jobs are taken on the jobs socket (baton submit); the OpenAI-compatible HTTP front comes with a later version\n";
 
 // One flag of the command line as an override of the topology.
 struct FlagKey {
@@ -89,7 +88,7 @@ Result<FoundModel> find_model(const std::string& model, bool dry_run) {
 
 std::string base_text(const ServeOptions& options, const std::string& model) {
   std::string text = "# Made by `baton serve`; its flags are overrides of this file.\nversion: 1\nname: " + quoted(name_from(options.model)) +
-                     "\nmodel: { path: " + quoted(model) + " }\npools:\n";
+                     "\nmodel: { path: " + quoted(model) + " }\ngateway: { http: \"127.0.0.1:8000\" }\npools:\n";
   if (!options.prefill && !options.decode) return text + "  - { name: worker, role: both }\n";
   return text + "  - { name: prefill, role: prefill, replicas: " + std::to_string(options.prefill.value_or(1)) + " }\n" +
          "  - { name: decode, role: decode, replicas: " + std::to_string(options.decode.value_or(1)) + " }\n";
@@ -119,6 +118,13 @@ std::vector<FlagKey> flag_keys(const ServeOptions& options) {
   add("--kv-cache-memory", options.kv_cache_memory, "kv_cache.memory");
   add("--numerics", options.numerics, "numerics");
   add("--jobs", options.jobs, "coordinator.jobs");
+  if (options.host || options.port) {
+    std::string host = options.host.value_or("127.0.0.1");
+    if (host.find(':') != std::string::npos && !host.starts_with('[')) host = '[' + host + ']';
+    const std::string flag = (options.host ? "--host " + *options.host : "") + (options.host && options.port ? " " : "") + (options.port ? "--port " + *options.port : "");
+    keys.push_back({flag, "gateway.http=" + host + ':' + options.port.value_or("8000")});
+  }
+  add("--api-keys-file", options.api_keys_file, "security.api_keys_file");
   if (options.jobs) keys.push_back({"--jobs " + *options.jobs, "coordinator.control=" + next_port(*options.jobs)});
   add_to_pools("--max-num-seqs", options.max_num_seqs, "limits.max_num_seqs");
   add_to_pools("--max-num-batched-tokens", options.max_num_batched_tokens, "limits.max_num_batched_tokens");
@@ -175,7 +181,6 @@ int run_serve(const ServeOptions& options) {
     return kBadConfiguration;
   }
   loaded->topology.file = loaded->topology.coordinator.state + "/topology.yaml";  // where the launcher keeps the text
-  std::fputs(kLaterHttp, stderr);
   return start_cluster(*loaded, {"serve", set, options.detach, options.dry_run, false});
 }
 

@@ -12,25 +12,38 @@
 #include <memory>
 
 #include "config/memory.h"
-#include "config/units.h"
 #include "launcher/cluster.h"
 #include "launcher/environment.h"
 #include "launcher/exit_code.h"
+#include "launcher/find_cluster.h"
 #include "launcher/jobs_client.h"
+#include "launcher/plan.h"
+#include "launcher/remote_worker.h"
 #include "runtime/base/log.h"
+#include "server/api_keys.h"
 
 namespace baton {
 namespace {
 
-int print_plan(const Topology& topology, const std::vector<std::string>& set) {
+int print_plan(const Topology& topology, const StartOptions& options) {
   std::printf("%s would start, in %s:\n", topology.name.c_str(), topology.coordinator.state.c_str());
-  for (const ProcessSpec& each : plan_processes(topology, set)) {
-    std::printf("  %-14s baton", each.name.c_str());
+  for (const ProcessSpec& each : plan_processes(topology, options.set)) {
+    std::printf("  %-14s %s", each.name.c_str(), each.program.empty() ? "baton" : each.program.c_str());
     for (const std::string& word : each.arguments) std::printf(" %s", word.c_str());
     std::printf("\n");
   }
-  std::printf("jobs at %s, workers join at %s, KV %s per worker\n", topology.coordinator.jobs.c_str(), topology.coordinator.control.c_str(),
-              format_bytes(topology.kv_cache.memory).c_str());
+  std::printf("%s", to_be_started_by_hand(topology).c_str());
+  if (topology.gateway) std::printf("HTTP at %s\n", http_url(topology).c_str());
+  const auto plan = make_plan(topology, machine_facts());
+  if (plan) {
+    std::printf("\n%s", plan_text(topology, *plan).c_str());
+    return kDone;
+  }
+  if (plan.error().code != ErrorCode::kNotFound) {
+    complain(options.command.c_str(), plan.error());
+    return kBadConfiguration;
+  }
+  std::printf("\nmemory and KV cannot be planned before the model is here\n");  // `serve` would fetch it
   return kDone;
 }
 
@@ -48,7 +61,7 @@ int wait_for_running(const Topology& topology, const std::string& command) {
   while (launcher_now() < deadline) {
     auto client = JobsClient::connect(topology.coordinator.jobs, std::chrono::seconds(1));
     const auto report = client ? (*client)->status(std::chrono::seconds(2)) : tl::unexpected<Error>(client.error());
-    if (report && workers_not_ready(topology, *report).empty()) {
+    if (report && workers_not_ready(topology, *report).empty() && gateway_ready(topology)) {
       const std::string text = describe_ready(topology, *report, Duration{0});
       std::fwrite(text.data(), 1, text.size(), stdout);
       return kDone;
@@ -57,7 +70,7 @@ int wait_for_running(const Topology& topology, const std::string& command) {
       why = "it went down meanwhile";
       break;
     }
-    why = report ? "some workers are not ready" : report.error().message;
+    why = report ? "some workers, or the gateway, are not ready" : report.error().message;
     usleep(100'000);
   }
   std::fprintf(stderr, "baton %s: %s is up but not ready: %s\n", command.c_str(), topology.name.c_str(), why.c_str());
@@ -108,7 +121,13 @@ int run_detached(const LoadedTopology& loaded, const StartOptions& options) {
 
 int start_cluster(const LoadedTopology& loaded, const StartOptions& options) {
   const Topology& topology = loaded.topology;
-  if (options.dry_run) return print_plan(topology, options.set);
+  if (const std::string& keys = topology.security.api_keys_file; !keys.empty()) {
+    if (const auto read = ApiKeys::load(keys); !read) {
+      std::fprintf(stderr, "baton %s: security.api_keys_file: %s; nothing was started\n", options.command.c_str(), read.error().message.c_str());
+      return kBadConfiguration;
+    }
+  }
+  if (options.dry_run) return print_plan(topology, options);
   if (const pid_t holder = lock_holder(topology.coordinator.state); holder != 0) {
     const std::string name = name_of_holder(holder, topology.name);
     if (options.wait && name == topology.name) return wait_for_running(topology, options.command);

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "config/units.h"
+#include "runtime/base/json.h"
 
 namespace baton {
 namespace {
@@ -57,6 +58,7 @@ ClusterEntry read_entry(const std::filesystem::path& path) {
 Result<StateFolder> StateFolder::create(const std::string& path) {
   RETURN_IF_ERROR(make_folder(path));
   RETURN_IF_ERROR(make_folder(path + "/logs"));
+  RETURN_IF_ERROR(make_folder(path + "/progress"));
   const int lock = open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock < 0) return fail(ErrorCode::kIo, "cannot open " + path + "/lock: " + std::strerror(errno));
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
@@ -116,6 +118,19 @@ std::vector<ClusterEntry> running_clusters(const std::string& home) {
   }
   std::sort(found.begin(), found.end(), [](const ClusterEntry& a, const ClusterEntry& b) { return a.name < b.name; });
   return found;
+}
+
+std::optional<GatewayEntry> gateway_of(const std::string& state) {
+  std::ifstream stream(state + "/cluster.json", std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  const auto cluster = parse_json(text.str());
+  const boost::json::value* gateway = cluster ? json_member(*cluster, "gateway") : nullptr;
+  if (gateway == nullptr) return std::nullopt;
+  const boost::json::value* pid = json_member(*gateway, "pid");
+  const boost::json::value* http = json_member(*gateway, "http");
+  if (pid == nullptr || !pid->is_int64() || http == nullptr || !http->is_string()) return std::nullopt;
+  return GatewayEntry{static_cast<pid_t>(pid->get_int64()), std::string(http->get_string())};
 }
 
 Result<void> write_file(const std::string& path, const std::string& text) {

@@ -4,12 +4,14 @@
 //   STATE/cluster.json    name, pids, addresses, topology; for people and scripts
 //   STATE/topology.yaml   the text the cluster was started with; restarted processes read it, not the edited original
 //   STATE/logs/NAME.log   what each process wrote, the last run's in NAME.log.1
+//   STATE/progress/NAME   how far a worker is before it joins (load_progress.h)
 //   ~/.local/state/baton/clusters/NAME   where to find it: "key=value" lines
 // Whether a cluster runs is decided by the lock alone, so a killed launcher leaves nothing that looks alive.
 #pragma once
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +54,13 @@ Result<void> register_cluster(const std::string& home, const ClusterEntry& entry
 void unregister_cluster(const std::string& home, const std::string& name);
 // Clusters whose launcher lives, by name.
 std::vector<ClusterEntry> running_clusters(const std::string& home);
+
+// The gateway of the cluster in that folder, as its launcher wrote it into cluster.json; nullopt: it has none.
+struct GatewayEntry {
+  pid_t pid = 0;  // 0: it is not running just now
+  std::string http;
+};
+std::optional<GatewayEntry> gateway_of(const std::string& state);
 
 // Writes the whole file or nothing (rename), mode 0600.
 Result<void> write_file(const std::string& path, const std::string& text);

@@ -27,11 +27,13 @@ const char* name_of(WorkerState state) {
 std::string_view name_of(Role role) { return to_string(static_cast<PoolRole>(role)); }
 
 // The shape is part of the contract with scripts.
-std::string status_json(const StatusReport& report, const std::string& jobs) {
+std::string status_json(const StatusReport& report, const std::string& jobs, const std::optional<GatewayEntry>& gateway) {
   JsonWriter json;
   json.begin_object().member("name", report.name);
   json.key("coordinator").begin_object().member("pid", report.coordinator_pid).member("jobs", jobs).end_object();
-  json.key("gateway").null();
+  json.key("gateway");
+  if (gateway) json.begin_object().member("pid", static_cast<std::int64_t>(gateway->pid)).member("http", gateway->http).end_object();
+  else json.null();
   json.key("workers").begin_array();
   for (const WorkerStatus& worker : report.workers) {
     json.begin_object().member("name", worker.name).member("pool", worker.pool).member("role", name_of(worker.role));
@@ -51,9 +53,10 @@ std::string hit_rate(const Heartbeat& last) {
   return last.prefix_cache_queries == 0 ? "-" : std::to_string(last.prefix_cache_hits * 100 / last.prefix_cache_queries) + "%";
 }
 
-std::string status_table(const StatusReport& report, const std::string& jobs) {
+std::string status_table(const StatusReport& report, const std::string& jobs, const std::optional<GatewayEntry>& gateway) {
   std::string text = report.name + (report.model_name.empty() ? "" : ": " + report.model_name) + ", coordinator pid " + std::to_string(report.coordinator_pid) + " at " + jobs + ", " +
                      std::to_string(report.jobs) + (report.jobs == 1 ? " job\n" : " jobs\n");
+  if (gateway) text += "gateway " + (gateway->pid == 0 ? std::string("is being started again") : "pid " + std::to_string(gateway->pid)) + " at " + gateway->http + '\n';
   if (report.workers.empty()) return text + "no worker has joined yet\n";
   std::vector<std::vector<std::string>> rows = {{"WORKER", "POOL", "ROLE", "STATE", "PID", "RUNNING", "WAITING", "KV FREE", "KV TOTAL", "SENT", "RECEIVED", "HITS", "PREEMPTED"}};
   for (const WorkerStatus& worker : report.workers) {
@@ -104,8 +107,9 @@ int run_status(const StatusOptions& options) {
   if (!cluster) return complain("status", cluster.error());
   const auto report = cluster->client->status(kAnswerLimit);
   if (!report) return complain("status", report.error());
-  if (options.json) std::printf("%s\n", status_json(*report, cluster->entry.jobs).c_str());
-  else std::printf("%s", status_table(*report, cluster->entry.jobs).c_str());
+  const auto gateway = gateway_of(cluster->entry.state);
+  if (options.json) std::printf("%s\n", status_json(*report, cluster->entry.jobs, gateway).c_str());
+  else std::printf("%s", status_table(*report, cluster->entry.jobs, gateway).c_str());
   return kDone;
 }
 

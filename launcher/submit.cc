@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +20,11 @@
 #include "launcher/commands.h"
 #include "launcher/exit_code.h"
 #include "launcher/find_cluster.h"
+#include "launcher/interrupt.h"
 #include "launcher/job_printer.h"
+#include "launcher/json_writer.h"
+#include "launcher/links.h"
+#include "launcher/submit.h"
 #include "protocol/validate.h"
 
 namespace baton {
@@ -29,9 +32,6 @@ namespace {
 
 constexpr Duration kAnswerLimit = std::chrono::seconds(5);
 constexpr std::size_t kPromptBytesMax = std::size_t{8} << 20;
-
-volatile sig_atomic_t interrupt_seen = 0;
-void on_interrupt(int) { interrupt_seen = 1; }
 
 Result<std::string> read_all(std::istream& stream, const std::string& name) {
   std::string text(kPromptBytesMax + 1, '\0');
@@ -128,12 +128,10 @@ void note_idle_options(const SubmitOptions& options) {
   if (!note.empty()) std::fprintf(stderr, "baton submit: note: %s\n", note.c_str());
 }
 
+}  // namespace
+
 // Checked here with the edge's own rules, so that a wrong value costs no connection and is wrong usage.
-Result<ClientSubmit> make_job(const SubmitOptions& options) {
-  auto prompt = read_prompt(options);
-  if (!prompt) return tl::unexpected<Error>(prompt.error());
-  if (prompt->empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
-  RETURN_IF_ERROR(check_text(*prompt));
+Result<ClientSubmit> job_without_prompt(const SubmitOptions& options) {
   RETURN_IF_ERROR(validate_label("--id", options.id));
   RETURN_IF_ERROR(validate_label("--cache-salt", options.cache_salt));
   auto sampling = sampling_of(options);
@@ -141,7 +139,6 @@ Result<ClientSubmit> make_job(const SubmitOptions& options) {
   ClientSubmit job;
   job.tag = 1;
   job.id = options.id;
-  job.prompt = std::move(*prompt);
   job.sampling = std::move(*sampling);
   job.seed_given = options.seed.has_value();
   job.max_tokens_given = options.max_tokens.has_value();
@@ -154,10 +151,53 @@ Result<ClientSubmit> make_job(const SubmitOptions& options) {
   return job;
 }
 
+Result<ChatPrompt> chat_prompt_of(const ClusterEntry& entry) {
+  const auto topology = topology_of(entry);
+  if (!topology) return fail(ErrorCode::kIo, "cannot read the topology of " + entry.name + ", which says where its model is: " + entry.state + "/topology.yaml");
+  return ChatPrompt::load(*topology);
+}
+
+namespace {
+
+Result<ClientSubmit> make_job(const SubmitOptions& options) {
+  auto prompt = read_prompt(options);
+  if (!prompt) return tl::unexpected<Error>(prompt.error());
+  if (prompt->empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
+  RETURN_IF_ERROR(check_text(*prompt));
+  auto job = job_without_prompt(options);
+  if (job) job->prompt = std::move(*prompt);
+  return job;
+}
+
+// What the user says, as the model was taught to be spoken to.
+Result<void> apply_template(const ClusterEntry& entry, ClientSubmit& job) {
+  const auto chat = chat_prompt_of(entry);
+  if (!chat) return tl::unexpected<Error>(chat.error());
+  auto ids = chat->ids(boost::json::array{boost::json::object{{"role", "user"}, {"content", job.prompt}}});
+  if (!ids) return tl::unexpected<Error>(ids.error());
+  job.prompt.clear();
+  job.prompt_ids = std::move(*ids);
+  return {};
+}
+
+int submit_detached(JobsClient& client, const ClientSubmit& job, bool json) {
+  const auto accepted = client.submit_detached(job, interrupted);
+  if (!accepted) return interrupted() ? kInterrupted : complain("submit", accepted.error());
+  if (json) std::printf("%s\n", JsonWriter().begin_object().member("event", "accepted").member("id", accepted->id).end_object().take().c_str());
+  else std::printf("%s\n", accepted->id.c_str());
+  std::fprintf(stderr, "baton submit: it runs on; baton attach %s shows its answer, baton cancel %s ends it\n", accepted->id.c_str(), accepted->id.c_str());
+  return kDone;
+}
+
 }  // namespace
 
 int run_submit(const SubmitOptions& options) {
-  const auto job = make_job(options);
+  if (!options.jobs.empty()) return run_submit_jobs(options);
+  if (!options.out.empty()) {
+    complain("submit", Error{ErrorCode::kInvalidArgument, "--out is for --jobs; redirect the output of one job with >"});
+    return kBadUsage;
+  }
+  auto job = make_job(options);
   if (!job) {
     complain("submit", job.error());
     return job.error().code == ErrorCode::kInvalidArgument ? kBadUsage : kFailed;
@@ -165,19 +205,32 @@ int run_submit(const SubmitOptions& options) {
   note_idle_options(options);
   auto cluster = connect_cluster(options.cluster);
   if (!cluster) return complain("submit", cluster.error());
+  if (options.chat)
+    if (const auto applied = apply_template(cluster->entry, *job); !applied) return complain("submit", applied.error());
 
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);  // `| head` closes our output: the job is cancelled then, as after Ctrl-C
+  catch_interrupts();  // `| head` closes our output: the job is cancelled then, as after Ctrl-C
 
+  if (options.detach) return submit_detached(*cluster->client, *job, options.json);
   JobPrinter printer(options.json, *job);
+  if (options.timeline) printer.show_timeline();
   const Result<void> done = cluster->client->submit(
       *job, [&](const JobsClient::Event& event) { std::visit([&](const auto& each) { printer.on(each); }, event); },
-      [&] { return interrupt_seen != 0 || printer.output_closed(); });
+      [&] { return interrupted() || printer.output_closed(); });
   if (!done) complain("submit", done.error());
-  if (interrupt_seen != 0 || printer.output_closed()) return kInterrupted;
+  if (interrupted() || printer.output_closed()) return kInterrupted;
+  return !done || printer.failed() ? kFailed : kDone;
+}
+
+int run_attach(const AttachOptions& options) {
+  auto cluster = connect_cluster(options.cluster);
+  if (!cluster) return complain("attach", cluster.error());
+  catch_interrupts();
+  JobPrinter printer(options.json, ClientSubmit{});
+  const Result<void> done = cluster->client->attach(
+      options.id, options.from, [&](const JobsClient::Event& event) { std::visit([&](const auto& each) { printer.on(each); }, event); },
+      [&] { return interrupted() || printer.output_closed(); });
+  if (!done) complain("attach", done.error());
+  if (interrupted() || printer.output_closed()) return kInterrupted;
   return !done || printer.failed() ? kFailed : kDone;
 }
 

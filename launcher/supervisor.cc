@@ -28,7 +28,7 @@ namespace {
   close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);  // nothing that we inherited ourselves is passed on
   if (inherit >= 0) fcntl(inherit, F_SETFD, 0);
   if (getppid() == parent && dup2(input, STDIN_FILENO) >= 0 && dup2(log, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0)
-    execv(executable, arguments);
+    execvp(executable, arguments);
   const int why = errno;
   [[maybe_unused]] const ssize_t told = write(failure, &why, sizeof why);
   _exit(127);
@@ -38,6 +38,20 @@ std::string describe_status(int status) {
   if (WIFEXITED(status)) return "exit status " + std::to_string(WEXITSTATUS(status));
   if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ')';
   return "status " + std::to_string(status);
+}
+
+// Standard input for `spec`, and in `keep` what must stay open so that it does not end; -1: not to be had. What a pipe holds
+// (64 KiB unless enlarged) must hold all of the text: nobody reads yet.
+int open_input(const ProcessSpec& spec, int& keep) {
+  if (spec.input.empty()) return open("/dev/null", O_RDONLY | O_CLOEXEC);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return -1;
+  fcntl(ends[0], F_SETFL, 0);
+  fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(spec.input.size()));
+  keep = ends[1];
+  if (write(keep, spec.input.data(), spec.input.size()) == static_cast<ssize_t>(spec.input.size())) return ends[0];
+  close(ends[0]);
+  return -1;
 }
 
 int milliseconds_up(Duration duration) {
@@ -55,7 +69,8 @@ Supervisor::~Supervisor() {
     kill(process.pid, SIGKILL);
     while (waitpid(process.pid, nullptr, 0) < 0 && errno == EINTR) {
     }
-    if (process.watch >= 0) close(process.watch);
+    for (const int file : {process.watch, process.input})
+      if (file >= 0) close(file);
   }
 }
 
@@ -68,14 +83,15 @@ Result<void> Supervisor::start(const ProcessSpec& spec) {
 }
 
 Result<void> Supervisor::spawn(Process& process) {
-  std::vector<std::string> words = {executable_};
+  const std::string& executable = process.spec.program.empty() ? executable_ : process.spec.program;
+  std::vector<std::string> words = {executable};
   words.insert(words.end(), process.spec.arguments.begin(), process.spec.arguments.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
 
   int failure[2] = {-1, -1};  // closed by a good exec; carries errno of a bad one
-  const int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int input = open_input(process.spec, process.input);
   const int log = open(process.spec.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const bool piped = pipe2(failure, O_CLOEXEC) == 0;
   const pid_t parent = getpid();
@@ -84,7 +100,7 @@ Result<void> Supervisor::spawn(Process& process) {
   if (input >= 0 && log >= 0 && piped) {
     child = fork();
     why = errno;
-    if (child == 0) become(executable_.c_str(), arguments.data(), input, log, failure[1], process.spec.inherit, parent);
+    if (child == 0) become(executable.c_str(), arguments.data(), input, log, failure[1], process.spec.inherit, parent);
   }
   for (const int file : {input, log, failure[1]})
     if (file >= 0) close(file);
@@ -95,7 +111,7 @@ Result<void> Supervisor::spawn(Process& process) {
     }
   }
   if (failure[0] >= 0) close(failure[0]);
-  if (child < 0) return fail(ErrorCode::kIo, "cannot start " + process.spec.name + " (" + executable_ + "): " + std::strerror(why));
+  if (child < 0) return fail(ErrorCode::kIo, "cannot start " + process.spec.name + " (" + executable + "): " + std::strerror(why));
   process.pid = child;
   process.watch = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
   return {};
@@ -128,8 +144,10 @@ bool Supervisor::reap(Process& process, Turn& turn) {
   int status = 0;
   if (process.pid == 0 || waitpid(process.pid, &status, WNOHANG) != process.pid) return false;
   ProcessEnd end{process.spec.name, process.pid, describe_status(status), process.asked_to_end, false};
-  if (process.watch >= 0) close(process.watch);
-  process.watch = -1;
+  for (int* file : {&process.watch, &process.input}) {
+    if (*file >= 0) close(*file);
+    *file = -1;
+  }
   process.pid = 0;
   if (!process.asked_to_end && restarting_) plan_restart(process, end);
   turn.ended.push_back(std::move(end));

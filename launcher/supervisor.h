@@ -3,7 +3,7 @@
 // only; what their end means for jobs is the coordinator's business. Used from one thread, which must be the one that lives
 // as long as the program: the kernel kills every child when that thread is gone (PR_SET_PDEATHSIG), however it went, so
 // no orphan survives a killed launcher. Each child has its own process group (a Ctrl-C reaches the launcher alone), reads
-// nothing, and appends what it writes to its log.
+// nothing unless its spec says so, and appends what it writes to its log.
 #pragma once
 
 #include <sys/types.h>
@@ -23,6 +23,8 @@ struct ProcessSpec {
   std::vector<std::string> arguments;  // without the program itself
   std::string log_path;
   int inherit = -1;  // a file that the process gets under the same number; borrowed
+  std::string program = {};  // empty: the supervisor's own; without a slash: as found on PATH
+  std::string input = {};    // standard input, which then stays open until this process ends; empty: there is none
 };
 
 struct RestartBudget {
@@ -70,6 +72,7 @@ class Supervisor {
     ProcessSpec spec;
     pid_t pid = 0;  // 0: not running
     int watch = -1; // pidfd; -1 where the kernel has none, then wait() looks often
+    int input = -1;  // kept open for a process that has input
     bool asked_to_end = false;
     bool restart_due = false;
     Time restart_at = kNever;

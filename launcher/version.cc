@@ -6,6 +6,7 @@
 #include "launcher/commands.h"
 #include "launcher/exit_code.h"
 #include "launcher/json_writer.h"
+#include "launcher/version.h"
 #include "protocol/messages.h"
 
 namespace baton {
@@ -18,6 +19,8 @@ constexpr const char* kCompiler = "g++ " __VERSION__;
 #endif
 
 }  // namespace
+
+BuildName build_name() { return {BATON_VERSION, BATON_COMMIT}; }
 
 int run_version(const VersionOptions& options) {
   const std::string protocol = std::to_string(kProtocolMin) + ".." + std::to_string(kProtocolMax);

@@ -7,15 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <memory>
 #include <thread>
 #include <utility>
 
 #include "actors/coordinator.h"
 #include "actors/edge.h"
-#include "actors/process_control.h"
 #include "actors/worker.h"
 #include "config/memory.h"
 #include "config/units.h"
@@ -23,123 +20,21 @@
 #include "engine/engine_thread.h"
 #include "engine/oracle_engine.h"
 #include "kvstore/digest.h"
-#include "launcher/check_model.h"
+#include "launcher/load_progress.h"
+#include "launcher/process_parts.h"
 #include "launcher/shared_memory.h"
 #include "models/model_path.h"
-#include "models/oracle_tokenizer.h"
-#include "models/tokenizer_factory.h"
 #include "runtime/actor/real_loop.h"
 #include "runtime/base/log.h"
 #include "runtime/base/thread_name.h"
 #include "runtime/link/no_data_plane.h"
-#include "runtime/link/ucx_data_plane.h"
+#include "runtime/link/threaded_data_plane.h"
 
 namespace baton {
 namespace {
 
-constexpr std::chrono::milliseconds kDrainGlance{20};
-
-void set_logging(const Topology& topology) {
-  const std::string& level = topology.observability.log_level;
-  set_log_level(level == "debug" ? LogLevel::kDebug : level == "warn" ? LogLevel::kWarn : level == "error" ? LogLevel::kError : LogLevel::kInfo);
-  set_log_json(topology.observability.log_json);
-}
-
-OracleOptions oracle_options(const Topology& topology) {
-  const OracleSection& section = *topology.model.oracle;
-  OracleOptions options;
-  options.block_tokens = topology.kv_cache.block_size;
-  if (topology.model.max_model_len != 0) options.max_model_len = topology.model.max_model_len;
-  options.layers = section.layers;
-  options.kv_heads = section.kv_heads;
-  options.head_dim = section.head_dim;
-  options.vocab_size = section.vocab_size;
-  options.step_time = section.step_time;
-  options.token_time = section.token_time;
-  return options;
-}
-
 Role role_of(PoolRole role) {
   return role == PoolRole::kPrefill ? Role::kPrefill : role == PoolRole::kDecode ? Role::kDecode : Role::kBoth;
-}
-
-int failed(const char* component, const Error& error) {
-  log_error(component, error.message, {{"code", to_string(error.code)}});
-  return error.code == ErrorCode::kIncompatible || error.code == ErrorCode::kInvalidArgument ? 3 : 1;
-}
-
-// The actors' wish to end, as the end of a loop.
-class LoopExit final : public ProcessControl {
- public:
-  explicit LoopExit(const char* component) : component_(component) {}
-  void attach(RealLoop& loop) { loop_ = &loop; }
-  void exit(int code, const std::string& reason) override {
-    if (code_.exchange(code) == kRunning) log_error(component_, "ends", {{"reason", reason}});
-    loop_->stop();
-  }
-  int code() const { return code_ == kRunning ? 0 : code_.load(); }
-
- private:
-  static constexpr int kRunning = -1;
-  const char* component_;
-  RealLoop* loop_ = nullptr;
-  std::atomic<int> code_{kRunning};
-};
-
-// After the first signal: looks, on the loop, whether the work is done, until it is or time is up. A second signal: at once.
-class Drain {
- public:
-  Drain(const char* component, Duration limit, std::function<void()> begin, std::function<bool()> done)
-      : component_(component), limit_(limit), begin_(std::move(begin)), done_(std::move(done)) {}
-  ~Drain() { finish(); }
-  // Before the loop goes: the thread posts to it, and stops it, until it has ended.
-  void finish() {
-    over_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-  void signalled(RealLoop& loop) {
-    if (thread_.joinable()) {
-      over_ = true;
-      loop.stop();
-      return;
-    }
-    log_info(component_, "draining");
-    begin_();
-    thread_ = std::thread([this, &loop] {
-      const Time deadline = real_now() + limit_;
-      while (!over_ && real_now() < deadline) {
-        loop.executor().post(0, [this](Outbox&) { over_ = over_ || done_(); });
-        std::this_thread::sleep_for(kDrainGlance);
-      }
-      loop.stop();
-    });
-  }
-
- private:
-  const char* component_;
-  const Duration limit_;
-  const std::function<void()> begin_;
-  const std::function<bool()> done_;
-  std::atomic<bool> over_{false};
-  std::thread thread_;
-};
-
-struct EdgeModel {
-  std::unique_ptr<Tokenizer> tokenizer;
-  std::uint32_t max_model_len = 0;
-};
-
-Result<EdgeModel> load_edge_model(const Topology& topology) {
-  if (topology.model.oracle) {
-    const OracleOptions options = oracle_options(topology);
-    return EdgeModel{make_oracle_tokenizer(options.vocab_size), options.max_model_len};
-  }
-  const auto file = open_model(topology);
-  if (!file) return tl::unexpected(file.error());
-  auto tokenizer = make_tokenizer(**file);
-  if (!tokenizer) return tl::unexpected(tokenizer.error());
-  const std::uint64_t wanted = topology.model.max_model_len;
-  return EdgeModel{std::move(*tokenizer), static_cast<std::uint32_t>(wanted != 0 ? wanted : context_length(**file))};
 }
 
 CoordinatorOptions coordinator_options(const Topology& topology) {
@@ -176,7 +71,7 @@ bool has_all_cores(std::uint32_t cores) {
   return true;
 }
 
-Result<void> load_engine(const Topology& topology, const WorkerSlot& slot, int weights_file, WorkerParts& parts) {
+Result<void> load_engine(const Topology& topology, const WorkerSlot& slot, int weights_file, LoadProgress& progress, WorkerParts& parts) {
   if (topology.model.oracle) {
     parts.info = oracle_info(oracle_options(topology));
     return {};
@@ -198,6 +93,9 @@ Result<void> load_engine(const Topology& topology, const WorkerSlot& slot, int w
   options.threads = worker_threads(topology, topology.pools[slot.pool], cores);
   if (topology.pools[slot.pool].pin_threads && has_all_cores(cores)) options.first_cpu = first_core(topology, slot, cores);
   if (weights_file >= 0) options.shared_weights = weights_file;
+  options.on_laid_out = [&progress](std::size_t done, std::size_t all) {
+    progress.say({LoadPhase::kLayOut, all == 0 ? 100 : static_cast<int>(done * 100 / all)});
+  };
   auto engine = make_cpu_engine(options);
   if (!engine) return tl::unexpected(engine.error());
   parts.cpu = std::move(*engine);
@@ -205,9 +103,10 @@ Result<void> load_engine(const Topology& topology, const WorkerSlot& slot, int w
   return {};
 }
 
-Result<void> make_ucx_plane(const Topology& topology, const PeerKey& self, std::uint64_t bytes, DataPlaneSink sink, WorkerParts& parts) {
-  UcxOptions options;
-  options.interface_name = topology.transport.interface;
+Result<void> make_plane(const Topology& topology, const PoolSection& pool, const PeerKey& self, std::uint64_t bytes, DataPlaneSink sink, WorkerParts& parts) {
+  ThreadedPlaneOptions options;
+  options.interface_name = interface_of(topology, pool);
+  options.node_name = node_of(topology, pool).name;
   options.transports.clear();
   const std::optional<std::string> no_shm = why_no_shared_memory(topology, shm_size());
   if (no_shm) log_warn("worker", "KV goes over tcp", {{"why", *no_shm}});
@@ -220,7 +119,7 @@ Result<void> make_ucx_plane(const Topology& topology, const PeerKey& self, std::
   options.digest = [geometry = parts.info.geometry](std::span<const std::byte> moved, std::uint64_t tag) {
     return block_digest(geometry, moved, digest_tag_position(tag), digest_tag_tokens(tag));
   };
-  auto plane = UcxDataPlane::create(std::move(options));
+  auto plane = ThreadedDataPlane::create(std::move(options));
   if (!plane) return tl::unexpected(plane.error());
   parts.pool = (*plane)->pool();
   parts.plane = std::move(*plane);
@@ -236,7 +135,7 @@ Result<void> make_lone_plane(std::uint64_t bytes, DataPlaneSink sink, WorkerPart
   return {};
 }
 
-Result<void> make_pool(const Topology& topology, const PeerKey& self, DataPlaneSink sink, WorkerParts& parts) {
+Result<void> make_pool(const Topology& topology, const PoolSection& pool, const PeerKey& self, DataPlaneSink sink, WorkerParts& parts) {
   const KvGeometry geometry = parts.info.geometry;
   const std::uint64_t fit = topology.kv_cache.memory / geometry.block_bytes();
   parts.blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(fit, 1u << 24));
@@ -249,7 +148,7 @@ Result<void> make_pool(const Topology& topology, const PeerKey& self, DataPlaneS
     return fail(ErrorCode::kResourceExhausted, "kv_cache.memory wants " + format_bytes(wanted) + ", this machine has " + format_bytes(room) +
                                                    " to give: lower it, or stop something");
   if (worker_slots(topology).size() == 1) RETURN_IF_ERROR(make_lone_plane(wanted, std::move(sink), parts));
-  else RETURN_IF_ERROR(make_ucx_plane(topology, self, wanted, std::move(sink), parts));
+  else RETURN_IF_ERROR(make_plane(topology, pool, self, wanted, std::move(sink), parts));
   if (parts.cpu) return parts.cpu->attach_pool(parts.pool);
   parts.oracle = make_oracle_engine(oracle_options(topology), parts.pool);
   return {};
@@ -283,7 +182,7 @@ int run_coordinator(const Topology& topology) {
   ActorCell<Coordinator> coordinator_cell(coordinator);
   LoopExit exit("coordinator");
   RealLoop* signalled = nullptr;
-  Drain drain("coordinator", topology.lifecycle.drain_timeout, [&] { coordinator.drain(); }, [&] { return coordinator.jobs() == 0; });
+  Drain drain("coordinator", topology.lifecycle.drain_timeout, [&] { coordinator.drain(real_now()); }, [&] { return coordinator.jobs() == 0; });
   RealLoopOptions control;
   control.node = node_id("coordinator");
   control.bind_address = topology.coordinator.control;
@@ -292,6 +191,7 @@ int run_coordinator(const Topology& topology) {
   if (!control_loop) return failed("coordinator", control_loop.error());
   signalled = control_loop->get();
   exit.attach(**control_loop);
+  coordinator.start(real_now());
   (*control_loop)->add(0, coordinator_cell);
 
   RealLoopOptions jobs;
@@ -328,8 +228,10 @@ int run_worker(const Topology& topology, const std::string& worker_name, int wei
   const auto slot = find_worker(topology, worker_name);
   if (!slot) return failed("worker", {ErrorCode::kInvalidArgument, "the topology has no worker '" + worker_name + "'"});
 
+  LoadProgress progress(topology.coordinator.state, worker_name);
+  progress.say({LoadPhase::kRead, 0});
   WorkerParts loading;
-  if (const auto loaded = load_engine(topology, *slot, weights_file, loading); !loaded) return failed("worker", loaded.error());
+  if (const auto loaded = load_engine(topology, *slot, weights_file, progress, loading); !loaded) return failed("worker", loaded.error());
 
   std::unique_ptr<Worker> worker;
   LoopExit exit("worker");
@@ -338,7 +240,7 @@ int run_worker(const Topology& topology, const std::string& worker_name, int wei
   RealLoopOptions options;
   options.node = node_id("worker/" + worker_name);
   options.incarnation = random_incarnation();
-  options.bind_address = "tcp://" + (topology.nodes.empty() ? std::string("127.0.0.1") : topology.nodes.front().address) + ":0";
+  options.bind_address = "tcp://" + node_of(topology, topology.pools[slot->pool]).address + ":0";
   options.on_signal = [&](int) { drain.signalled(*signalled); };
   const auto loop = RealLoop::open(options);
   if (!loop) return failed("worker", loop.error());
@@ -346,17 +248,19 @@ int run_worker(const Topology& topology, const std::string& worker_name, int wei
   exit.attach(**loop);
 
   WorkerParts parts = std::move(loading);  // behind the loop, to end before it: the data thread posts there as long as it lives
+  progress.say({LoadPhase::kReserve, 0});
   Executor& home = (*loop)->executor();
   const auto sink = [&home, &worker](DataPlaneEvent event) {
     home.post(0, [&worker, event = std::move(event)](Outbox& out) { worker->on_data_plane(event, out); });
   };
-  if (const auto made = make_pool(topology, {options.node, options.incarnation}, sink, parts); !made) return failed("worker", made.error());
+  if (const auto made = make_pool(topology, topology.pools[slot->pool], {options.node, options.incarnation}, sink, parts); !made) return failed("worker", made.error());
 
   EngineThread engine(parts.engine(), home, 0);
   worker = std::make_unique<Worker>(worker_options(topology, *slot, parts, (*loop)->bound_address()), parts.info, engine, *parts.plane, exit);
   ActorCell<Worker> cell(*worker);
   (*loop)->add(0, cell);
   home.post(0, [&worker](Outbox& out) { worker->start(out); });
+  progress.say({LoadPhase::kJoin, 0});
   log_info("worker", "up", {{"name", worker_name}, {"blocks", parts.blocks}, {"address", (*loop)->bound_address()}});
   name_this_thread("baton-loop");
   (*loop)->run();

@@ -10,6 +10,8 @@
 namespace baton {
 
 int run_coordinator(const Topology& topology);
+// The topology has a gateway. gateway.cc
+int run_gateway(const Topology& topology);
 // `worker_name` is one of worker_slots(topology). `weights_file`: descriptor of a memory file that this machine's workers share
 // (models/weight_arena.h), or -1.
 int run_worker(const Topology& topology, const std::string& worker_name, int weights_file);

@@ -106,6 +106,21 @@ TEST(LoadTopology, RelativePathsStartFromTheFile) {
   EXPECT_EQ(loaded->topology.coordinator.state, "/srv/a/run");
 }
 
+TEST(LoadTopology, KeysLetHttpLeaveLoopbackAndNothingElse) {
+  const auto complaints = [](const std::string& security) {
+    const std::string file = std::string(kSmall) + "gateway: { http: \"0.0.0.0:8000\", admin: \"0.0.0.0:8001\" }\n" + security;
+    LoadOptions options = options_with({});
+    options.check_files = false;
+    const LoadResult loaded = parse_topology(file, "/srv/a/x.yaml", options);
+    return loaded ? loaded->topology.security.api_keys_file : render(loaded.error());
+  };
+  EXPECT_NE(complaints("").find("gateway.http is off loopback"), std::string::npos) << complaints("");
+  const std::string with_keys = complaints("security: { api_keys_file: keys.txt }\n");
+  EXPECT_EQ(with_keys.find("gateway.http is off loopback"), std::string::npos) << with_keys;
+  EXPECT_NE(with_keys.find("gateway.admin is off loopback"), std::string::npos) << with_keys;
+  EXPECT_EQ(complaints("security: { api_keys_file: keys.txt, insecure: true }\n"), "/srv/a/keys.txt") << "it starts from the file";
+}
+
 TEST(LoadTopology, WindowsLineEndingsAndAByteOrderMarkAreFine) {
   std::string text = "\xef\xbb\xbf" + std::string(kSmall);
   for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.insert(at, "\r");

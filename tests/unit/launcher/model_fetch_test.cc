@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "launcher/sha256.h"
+#include "runtime/base/sha256.h"
 #include "launcher/subprocess.h"
 
 namespace baton {

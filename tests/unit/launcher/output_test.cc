@@ -12,6 +12,7 @@
 #include "launcher/job_printer.h"
 #include "launcher/json_writer.h"
 #include "launcher/table.h"
+#include "launcher/timeline.h"
 
 namespace baton {
 namespace {
@@ -45,6 +46,15 @@ ClientDone done() {
   made.kv_bytes_moved = 3'670'016;
   made.transport = "shm";
   made.kv_bytes_known = true;
+  JobTimeline& t = made.timeline;
+  t.state = JobState::kDone;
+  t.queue_ns = 1'500'000;
+  t.prefill_ns = 80'000'000;
+  t.transfer_ns = 10'000'000;
+  t.first_step_ns = 50'000'000;
+  t.decode_ns = 140'000'000;
+  t.kv_ns = 25'000'000;
+  t.apart = true;
   return made;
 }
 
@@ -100,7 +110,9 @@ TEST(JobPrinter, WritesOneJsonObjectPerLine) {
             "{\"event\":\"token\",\"index\":0,\"id\":42,\"text\":\"Hi\"}\n"
             "{\"event\":\"token\",\"index\":1,\"id\":43,\"text\":\" there\"}\n"
             "{\"event\":\"done\",\"finish_reason\":\"length\",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5,\"total_tokens\":8},"
-            "\"timings\":{\"queue_ms\":0,\"ttft_ms\":81.5,\"total_ms\":281.5,\"tokens_per_second\":20},\"prefill_worker\":\"prefill-0\","
+            "\"timings\":{\"queue_ms\":1.5,\"prefill_ms\":80,\"transfer_ms\":10,\"first_step_ms\":50,\"decode_ms\":140,\"ttft_ms\":81.5,\"total_ms\":281.5,"
+            "\"prefill_waiting_ms\":0,\"prefill_computing_ms\":0,\"kv_transfer_ms\":25,\"kv_missed\":false,\"two_workers\":true,\"preemptions\":0,"
+            "\"tokens_per_second\":20},\"prefill_worker\":\"prefill-0\","
             "\"decode_worker\":\"decode-0\",\"kv_bytes_moved\":3670016,\"transport\":\"shm\"}\n"
             "{\"event\":\"error\",\"code\":\"resource_exhausted\",\"message\":\"the queue is full\"}\n");
   EXPECT_EQ(messages.text(), "");
@@ -119,6 +131,36 @@ TEST(JobPrinter, StreamsTextAndEndsWithASummary) {
   EXPECT_EQ(messages.text(),
             "\n[TTFT 81.5 ms, 20.0 tokens/s, 3 prompt + 5 generated tokens (length); prefill on prefill-0, decode on decode-0, 3.5MiB of KV moved over shm]\n");
   EXPECT_FALSE(printer.failed());
+}
+
+TEST(JobPrinter, ShowsWhereTheTimeWent) {
+  Kept out, messages;
+  JobPrinter printer(false, submitted(), out.stream(), messages.stream());
+  printer.show_timeline();
+  printer.on(done());
+  const std::string text = messages.text();
+  EXPECT_EQ(text.substr(text.find("]\n") + 2),
+            "queue               1.5 ms   0.5%  #\n"
+            "prefill            80.0 ms  28.4%  #######\n"
+            "transfer           10.0 ms   3.6%  #  the hand-over took 25.0 ms in all; prefill hid the rest\n"
+            "first step         50.0 ms  17.8%  #####\n"
+            "decode            140.0 ms  49.7%  ############\n"
+            "total             281.5 ms         TTFT 81.5 ms\n");
+}
+
+TEST(Timeline, SaysWhyThereWasNoTransferAndShowsAttempts) {
+  JobTimeline t = done().timeline;
+  t.apart = false;
+  EXPECT_NE(render_timeline(t).find("one worker: no KV moved"), std::string::npos);
+  t.apart = t.missed = true;
+  EXPECT_NE(render_timeline(t).find("the KV did not come; the decode worker computed the prompt itself"), std::string::npos);
+  EXPECT_EQ(render_timeline(t).find("attempt"), std::string::npos);
+  t.attempts = {{1, 1'000'000, "p-0", "d-0"}, {2, 90'000'000, "p-0", "d-1"}};
+  EXPECT_NE(render_timeline(t).find("attempt 2 after 90.0 ms: prefill on p-0, decode on d-1\n"), std::string::npos);
+  t.preemptions = 2;
+  EXPECT_NE(render_timeline(t).find("preempted 2 times: an older job needed the blocks"), std::string::npos);
+  t.state = JobState::kQueued;
+  EXPECT_EQ(render_timeline(t).find("prefill  "), std::string::npos) << "it has not begun";
 }
 
 TEST(JobPrinter, ReportsTheSeedOfADraw) {
@@ -244,6 +286,30 @@ TEST(Announcer, ALauncherThatVanishesIsAFailure) {
   { Announcer announcer(ends[1]); }
   EXPECT_EQ(relay_announcements(ends[0], signals[0], [] {}), 1);
   for (const int each : {ends[0], signals[0], signals[1]}) close(each);
+}
+
+// What the shell makes of the line, as its words.
+std::string words_of(const std::string& line) {
+  std::string out;
+  std::FILE* shell = popen(("curl() { for word in \"$@\"; do printf '[%s]' \"$word\"; done; }; BATON_API_KEY=secret; " + line).c_str(), "r");
+  for (int c = std::fgetc(shell); c != EOF; c = std::fgetc(shell)) out += static_cast<char>(c);
+  pclose(shell);
+  return out;
+}
+
+TEST(Ready, TheCurlLineCanBePasted) {
+  Topology topology;
+  topology.model.served_model_name = {"it's \"mine\" $HOME"};
+  topology.gateway = GatewaySection{"0.0.0.0:8000", {}};
+  topology.security.api_keys_file = "/keys";
+  const std::string text = describe_ready(topology, {}, Duration{0});
+  const std::size_t at = text.find("curl http");
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_EQ(words_of(text.substr(at, text.find('\n', at) - at)),
+            "[http://127.0.0.1:8000/v1/chat/completions][-H][Authorization: Bearer secret][-H][Content-Type: application/json][-d]"
+            "[{\"model\":\"it's \\\"mine\\\" $HOME\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}]");
+  topology.gateway.reset();
+  EXPECT_EQ(describe_ready(topology, {}, Duration{0}).find("curl"), std::string::npos);
 }
 
 }  // namespace
