@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "benchmarks/transport_bench.h"
 
-#include <algorithm>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <thread>
 #include <variant>
 
-#include "runtime/link/ucx_data_plane.h"
+#include "benchmarks/run_tool.h"
+#include "runtime/link/socket_address.h"
+#include "runtime/link/threaded_data_plane.h"
 
 namespace baton {
 namespace {
@@ -42,18 +46,19 @@ class Finish {
 };
 
 struct Pair {
-  std::unique_ptr<UcxDataPlane> sender;
-  std::unique_ptr<UcxDataPlane> receiver;
+  std::unique_ptr<ThreadedDataPlane> sender;
+  std::unique_ptr<ThreadedDataPlane> receiver;
   std::unique_ptr<Finish> finish = std::make_unique<Finish>();
   std::uint64_t transfers = 0;
 };
 
+constexpr Duration kToolLimit = std::chrono::seconds(20);
 constexpr PeerKey kSender{NodeId{1}, Incarnation{1}};
 constexpr PeerKey kReceiver{NodeId{2}, Incarnation{1}};
 
 Result<Pair> make_pair_over(const TransportBenchOptions& options, const std::vector<std::string>& transports) {
   Pair pair;
-  UcxOptions ucx;
+  ThreadedPlaneOptions ucx;
   ucx.interface_name = options.interface_name;
   ucx.transports = transports;
   ucx.pool_bytes = options.pool_bytes;
@@ -61,13 +66,13 @@ Result<Pair> make_pair_over(const TransportBenchOptions& options, const std::vec
   ucx.sink = [finish = pair.finish.get()](const DataPlaneEvent& event) {
     if (const auto* done = std::get_if<PushDone>(&event); done != nullptr && !done->ok) finish->set(done->reason);
   };
-  Result<std::unique_ptr<UcxDataPlane>> sender = UcxDataPlane::create(ucx);
+  Result<std::unique_ptr<ThreadedDataPlane>> sender = ThreadedDataPlane::create(ucx);
   if (!sender) return tl::unexpected(sender.error());
   ucx.self = kReceiver;
   ucx.sink = [finish = pair.finish.get()](const DataPlaneEvent& event) {
     if (const auto* closed = std::get_if<TransferClosed>(&event)) finish->set(closed->reason);
   };
-  Result<std::unique_ptr<UcxDataPlane>> receiver = UcxDataPlane::create(ucx);
+  Result<std::unique_ptr<ThreadedDataPlane>> receiver = ThreadedDataPlane::create(ucx);
   if (!receiver) return tl::unexpected(receiver.error());
   pair.sender = *std::move(sender);
   pair.receiver = *std::move(receiver);
@@ -97,21 +102,14 @@ Plan plan_for(std::uint64_t pool_bytes, std::uint64_t piece_bytes) {
   return plan;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-// GB/s of one transfer, from open() to its end at the receiver; negative if it failed.
-double transfer_rate(Pair& pair, const Plan& plan) {
+// GB/s of one transfer, from open() to its end at the receiver.
+Result<double> transfer_rate(Pair& pair, const Plan& plan) {
   const TransferId id{1, ++pair.transfers};
   const auto start = std::chrono::steady_clock::now();
   pair.receiver->open(id, kSender, plan.places, std::chrono::seconds(60));
   pair.sender->push(id.low, kReceiver, id, plan.pieces);
-  if (const std::string reason = pair.finish->wait(); reason != "complete") {
-    std::printf("transfer ended: %s\n", reason.c_str());
-    return -1;
-  }
+  if (const std::string reason = pair.finish->wait(); reason != "complete")
+    return fail(ErrorCode::kUnavailable, "a transfer ended: " + reason);
   return static_cast<double>(plan.bytes) / seconds_since(start) / 1e9;
 }
 
@@ -123,45 +121,107 @@ double copy_rate(std::span<std::byte> to, std::span<const std::byte> from, const
 }
 
 std::string congestion_control() {
-  std::ifstream file("/proc/sys/net/ipv4/tcp_congestion_control");
-  std::string name;
-  return file >> name ? name : "unknown";
+  char name[32] = "unknown";
+  socklen_t size = sizeof name - 1;
+  const int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (file < 0) return name;
+  (void)getsockopt(file, IPPROTO_TCP, TCP_CONGESTION, name, &size);
+  ::close(file);
+  return name;
+}
+
+// GB/s of one stream between two processes of iperf3.
+Result<double> iperf3_rate(const TransportBenchOptions& options) {
+  Result<SocketAddress> own = address_of_interface(options.interface_name);
+  if (!own) return tl::unexpected(own.error());
+  const int file = socket(own->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  socklen_t size = own->size;
+  const bool bound = file >= 0 && bind(file, reinterpret_cast<const sockaddr*>(&own->storage), own->size) == 0 &&
+                     getsockname(file, reinterpret_cast<sockaddr*>(&own->storage), &size) == 0;
+  if (file >= 0) ::close(file);
+  if (!bound) return fail(ErrorCode::kIo, "no free port for iperf3");
+  const std::string address = to_text(own->storage);
+  const std::size_t colon = address.rfind(':');
+  const std::string port = address.substr(colon + 1);
+  const std::string host = address[0] == '[' ? address.substr(1, colon - 2) : address.substr(0, colon);
+  std::thread server([&] { (void)run_tool({options.iperf3, "-s", "-1", "-B", host, "-p", port}, kToolLimit); });
+  Result<ToolOutput> client = fail(ErrorCode::kUnavailable, "iperf3 did not start");
+  for (int attempt = 0; attempt < 20 && !client; ++attempt) {  // until its server listens
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    client = run_tool({options.iperf3, "-c", host, "-p", port, "-n", "512M", "-J"}, kToolLimit);
+  }
+  server.join();
+  if (!client) return tl::unexpected(client.error());
+  const Result<double> bits = json_number(client->text, "bits_per_second");
+  if (!bits) return bits;
+  return *bits / 8e9;
+}
+
+struct Samples {
+  std::vector<double> copy, shm, tcp, ucx_tcp, iperf3;
+};
+
+struct Pairs {
+  Pair shm, tcp, ucx_tcp;
+};
+
+Result<void> run_round(const TransportBenchOptions& options, Pairs& pairs, const Plan& plan, Samples& samples) {
+  samples.copy.push_back(copy_rate(pairs.shm.receiver->pool(), pairs.shm.sender->pool(), plan));
+  const auto take = [](std::vector<double>& into, const Result<double>& rate) -> Result<void> {
+    if (!rate) return tl::unexpected(rate.error());
+    into.push_back(*rate);
+    return {};
+  };
+  RETURN_IF_ERROR(take(samples.shm, transfer_rate(pairs.shm, plan)));
+  if (!options.iperf3.empty()) RETURN_IF_ERROR(take(samples.iperf3, iperf3_rate(options)));
+  RETURN_IF_ERROR(take(samples.tcp, transfer_rate(pairs.tcp, plan)));
+  return take(samples.ucx_tcp, transfer_rate(pairs.ucx_tcp, plan));
+}
+
+TransportBenchRow row_of(std::uint64_t piece_bytes, const Plan& plan, const Samples& samples) {
+  TransportBenchRow row;
+  row.piece_bytes = piece_bytes;
+  row.pieces = plan.pieces.size();
+  row.copy = spread_of(samples.copy);
+  row.shm = spread_of(samples.shm);
+  row.tcp = spread_of(samples.tcp);
+  row.ucx_tcp = spread_of(samples.ucx_tcp);
+  row.iperf3 = spread_of(samples.iperf3);
+  row.shm_of_copy = spread_of(ratios(samples.shm, samples.copy));
+  row.tcp_of_iperf3 = spread_of(ratios(samples.tcp, samples.iperf3));
+  return row;
 }
 
 }  // namespace
 
-int bench_transport(const TransportBenchOptions& options) {
-  Result<Pair> shm = make_pair_over(options, {"shm", "tcp"});
-  Result<Pair> tcp = shm ? make_pair_over(options, {"tcp"}) : tl::unexpected(shm.error());
-  if (!shm || !tcp) {
-    std::fprintf(stderr, "%s\n", (shm ? tcp : shm).error().message.c_str());
-    return 1;
-  }
-  std::printf("interface %s, TCP congestion control %s, %u cores, medians of %u\n", options.interface_name.c_str(),
-              congestion_control().c_str(), std::thread::hardware_concurrency(), options.repeats);
-  std::printf("%12s %8s %14s %14s %14s\n", "piece bytes", "pieces", "memcpy GB/s", "shm GB/s", "tcp GB/s");
+Result<TransportBenchReport> bench_transport(const TransportBenchOptions& options,
+                                             const std::function<void(std::string_view)>& watch) {
+  Pairs pairs;
+  const auto make = [&](Pair& pair, const std::vector<std::string>& transports) -> Result<void> {
+    Result<Pair> made = make_pair_over(options, transports);
+    if (!made) return tl::unexpected(made.error());
+    pair = *std::move(made);
+    return {};
+  };
+  RETURN_IF_ERROR(make(pairs.shm, {"shm", "tcp"}));
+  RETURN_IF_ERROR(make(pairs.tcp, {"tcp"}));
+  RETURN_IF_ERROR(make(pairs.ucx_tcp, {"ucx_tcp"}));
+  TransportBenchReport report;
+  report.congestion_control = congestion_control();
   for (const std::uint64_t piece_bytes : options.piece_bytes) {
     const Plan plan = plan_for(options.pool_bytes, piece_bytes);
-    if (plan.pieces.empty()) continue;
-    std::vector<double> copies, shares, streams;
-    // Interleaved, so that a busy moment of the machine touches all three.
-    for (std::uint32_t i = 0; i <= options.repeats; ++i) {
-      const double copy = copy_rate(shm->receiver->pool(), shm->sender->pool(), plan);
-      const double share = transfer_rate(*shm, plan);
-      const double stream = transfer_rate(*tcp, plan);
-      if (share < 0 || stream < 0) return 1;
-      if (i == 0) continue;  // connections and caches
-      copies.push_back(copy);
-      shares.push_back(share);
-      streams.push_back(stream);
-    }
-    std::printf("%12llu %8zu %14.2f %14.2f %14.2f\n", static_cast<unsigned long long>(piece_bytes), plan.pieces.size(),
-                median(copies), median(shares), median(streams));
+    if (plan.pieces.empty())
+      return fail(ErrorCode::kInvalidArgument,
+                  "a piece of " + std::to_string(piece_bytes) + " bytes is too large for this benchmark");
+    watch("pieces of " + std::to_string(piece_bytes) + " bytes");
+    Samples warming, samples;
+    RETURN_IF_ERROR(run_round(options, pairs, plan, warming));
+    for (std::uint32_t i = 0; i < options.rounds; ++i) RETURN_IF_ERROR(run_round(options, pairs, plan, samples));
+    report.rows.push_back(row_of(piece_bytes, plan, samples));
   }
-  const std::string over_shm = shm->sender->transport(kReceiver);
-  const std::string over_tcp = tcp->sender->transport(kReceiver);
-  std::printf("transports as reported: %s, %s\n", over_shm.c_str(), over_tcp.c_str());
-  return 0;
+  report.shm_by = pairs.shm.sender->transport(kReceiver);
+  report.tcp_by = pairs.tcp.sender->transport(kReceiver);
+  return report;
 }
 
 }  // namespace baton
