@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "launcher/subprocess.h"
 #include "tests/support/cluster_process.h"
 #include "tests/support/json_lines.h"
 
@@ -46,7 +47,7 @@ class Cli : public ::testing::Test {
 };
 
 TEST_F(Cli, EveryCommandHasHelp) {
-  for (const char* command : {"", "up", "serve", "bench engine", "bench kernels", "bench serve", "bench transport", "down", "status", "submit", "cancel", "validate", "fsck", "model", "model fetch", "version", "coordinator", "worker"}) {
+  for (const char* command : {"", "up", "serve", "bench actors", "bench engine", "bench kernels", "bench serve", "bench transport", "down", "status", "submit", "chat", "attach", "cancel", "top", "events", "logs", "links", "trace", "validate", "fsck", "model", "model fetch", "model inspect", "plan", "config", "config show", "config schema", "init", "doctor", "completion", "version", "coordinator", "worker"}) {
     const Output help = run(std::string(command) + " --help");
     EXPECT_EQ(help.exit_status, 0) << command;
     EXPECT_NE(help.out.find("Usage: baton"), std::string::npos) << command;
@@ -64,7 +65,7 @@ TEST_F(Cli, WrongUsageIsTwo) {
   for (const char* words : {"", "frobnicate", "up", "submit x --bogus", "submit x --seed -1", "submit x --top-k -1", "submit x --max-tokens 0",
                             "submit x --temperature nan", "submit x --top-p 2", "submit x --n 0", "submit x --n 129", "submit x --logprobs 21",
                             "submit x --logprobs -1", "submit x --presence-penalty 3", "submit x --repetition-penalty 0", "submit x --stop-token-id y",
-                            "submit x --min-tokens 5 --max-tokens 4", "cancel", "model", "model fetch"}) {
+                            "submit x --min-tokens 5 --max-tokens 4", "cancel", "trace", "logs", "model", "model fetch"}) {
     const Output wrong = run(words);
     EXPECT_EQ(wrong.exit_status, 2) << words;
     EXPECT_EQ(wrong.out, "") << words;
@@ -166,6 +167,21 @@ TEST_F(Cli, UpStatusDown) {
   EXPECT_EQ(down.exit_status, 0) << down.err;
   EXPECT_TRUE(comes_true([&] { return processes() == 0; }));
   EXPECT_EQ(cluster.complaints_in_logs(), "");
+}
+
+TEST_F(Cli, UpShowsABarPerWorkerOnATerminalOnly) {
+  ClusterProcess cluster = make_cluster();
+  const std::string log = home_.path() + "/terminal.log";
+  // `script` gives it a terminal.
+  const auto status = run_program({"env", "HOME=" + home_.path(), "script", "-qec", baton_program() + " up " + cluster.file() + " --detach", "/dev/null"}, log);
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(*status, 0);
+  const std::string shown = read_text(log);
+  EXPECT_NE(shown.find("  decode-0   ["), std::string::npos) << shown;
+  EXPECT_LT(shown.rfind("\033[J"), shown.find("cli is up")) << "the bars are gone before the answer: " << shown;
+  EXPECT_EQ(run("down cli").exit_status, 0);
+  const Output plain = run("up " + cluster.file() + " --detach");
+  EXPECT_EQ((plain.out + plain.err).find('['), std::string::npos) << plain.err;
 }
 
 TEST_F(Cli, SubmitStreamsOneObjectALine) {

@@ -21,13 +21,14 @@ namespace {
 class Serve : public ::testing::Test {
  protected:
   Serve() {
-    const std::vector<int> ports = free_ports(2);
+    const std::vector<int> ports = free_ports(3);
+    http_ = std::to_string(ports[2]);
     jobs_ = "tcp://127.0.0.1:" + std::to_string(ports[0]);
     control_ = "tcp://127.0.0.1:" + std::to_string(ports[1]);
   }
 
   std::vector<std::string> words(const std::string& model, const std::string& flags) const {
-    std::vector<std::string> all = {"serve", model, "--jobs", jobs_, "--set", "coordinator.control=" + control_};
+    std::vector<std::string> all = {"serve", model, "--jobs", jobs_, "--set", "coordinator.control=" + control_, "--port", http_};
     std::istringstream stream(flags);
     for (std::string word; stream >> word;) all.push_back(word);
     return all;
@@ -49,7 +50,7 @@ class Serve : public ::testing::Test {
   bool maps_ucx(double pid) const { return read_text("/proc/" + std::to_string(static_cast<int>(pid)) + "/maps").find("libucp") != std::string::npos; }
 
   TestHome home_;
-  std::string jobs_, control_;
+  std::string jobs_, control_, http_;
 };
 
 TEST_F(Serve, OneWorkerDoesEverything) {
@@ -57,12 +58,14 @@ TEST_F(Serve, OneWorkerDoesEverything) {
   ASSERT_EQ(up.exit_status, 0) << up.err;
   EXPECT_NE(up.out.find("oracle is up"), std::string::npos) << up.out;
   EXPECT_NE(up.out.find("baton submit --topology oracle"), std::string::npos) << up.out;
-  EXPECT_NE(up.err.find("HTTP front comes with a later version"), std::string::npos) << up.err;
-  EXPECT_EQ(home_.processes().size(), 3u);  // launcher, coordinator, worker
+  EXPECT_NE(up.out.find("curl http://127.0.0.1:" + http_ + "/v1/chat/completions"), std::string::npos) << up.out;
+  EXPECT_EQ(home_.processes().size(), 4u);  // launcher, coordinator, gateway, worker
 
   const Json now = status();
   ASSERT_EQ(now.at("workers").items.size(), 1u);
   EXPECT_EQ(now.at("workers").items[0].at("name").text, "worker-0");
+  EXPECT_EQ(now.at("gateway").at("http").text, "http://127.0.0.1:" + http_);
+  EXPECT_GT(now.at("gateway").at("pid").number, 0);
   EXPECT_EQ(now.at("workers").items[0].at("role").text, "both");
   const Json done = last_line({"submit", "hello", "--max-tokens", "5", "--ignore-eos", "--json"});
   EXPECT_EQ(done.at("decode_worker").text, "worker-0");
@@ -138,6 +141,7 @@ TEST_F(Serve, AWrongFlagIsNamedAndNothingStarts) {
       {"--name Not_Good", "baton serve: --name Not_Good: \"Not_Good\" is no good name"},
       {"--set pools.worker.replicsa=2", "did you mean"},
       {"--prefill 2 --threads 0", "baton serve: --threads 0: "},
+      {"--host 0.0.0.0", "gateway.http is off loopback (0.0.0.0), and nothing would protect it"},
   };
   for (const auto& [flags, sentence] : wrong) {
     const Output output = serve("oracle:", flags);
