@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building Baton needs and is missing here: Debian packages through apt-get, UCX through tools/get_ucx.sh.
 # Prints each step; silent and quick (no network) when nothing is missing. Debian 12 is what we test on.
+#   tools/install_packages.sh clang-14 …   these packages too
 #   BATON_BUILD_SKIP_INSTALL=1   leave the system alone (the packages come from somewhere else)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 packages=(
-  g++ cmake ninja-build ccache pkg-config python3 python3-pip unzip git ca-certificates
+  g++ cmake ninja-build ccache pkg-config python3 python3-pip python3-venv unzip git ca-certificates
   libzmq3-dev capnproto libcapnp-dev libyaml-cpp-dev libboost1.81-dev libspdlog-dev libcli11-dev
   libexpected-dev libxxhash-dev libutf8proc-dev libgtest-dev
+  "$@"
 )
 
 say() { printf '==> %s\n' "$*" >&2; }

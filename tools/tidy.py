@@ -23,13 +23,14 @@ RUNTIME_PARTS = {"base": {"base"}, "actor": {"base", "actor", "link"}, "link": {
 
 # Library -> (its headers, the only files that may include them).
 THIRD_PARTY = {
-    "zmq": (r"zmq(_addon)?\.h(pp)?|zmq/.*", ["runtime/link/zmq_*.cc"]),
-    "boost/asio": (r"boost/asio.*", ["runtime/actor/real_loop.cc", "server/http_*.cc"]),
-    "boost/json": (r"boost/json.*", ["models/json.cc", "server/json.cc"]),
+    "zmq": (r"zmq(_addon)?\.h(pp)?|zmq/.*", ["runtime/link/zmq_*.cc", "benchmarks/zmq_peer.cc"]),
+    "boost/asio": (r"boost/asio.*", ["runtime/actor/real_loop.cc", "server/*"]),
+    "boost/beast": (r"boost/beast.*", ["server/*"]),
+    "boost/json": (r"boost/json.*", ["runtime/base/json.*", "models/chat_*", "server/*", "launcher/*.cc", "tests/*/*openai*/*", "tests/fuzz/openai*"]),
     "capnp/kj": (r"(capnp|kj)/.*|protocol/.*\.capnp\.h", ["protocol/codec*.cc", "protocol/codec_detail.h"]),
     "yaml-cpp": (r"yaml-cpp/.*", ["config/yaml_tree.cc"]),
     "spdlog": (r"(spdlog|fmt)/.*", ["runtime/base/log.cc"]),
-    "CLI11": (r"CLI/.*", ["launcher/cli.cc"]),
+    "CLI11": (r"CLI/.*", ["launcher/cli*.cc", "launcher/cli_parts.h"]),
     "UCX": (r"(ucp|ucs|uct|ucm)/.*", ["runtime/link/ucx_*.cc", "runtime/link/ucx_library.h"]),
     "utf8proc": (r"utf8proc\.h", ["models/unicode.cc"]),
     "xxHash": (r"xxh(ash|3)?\.h", ["runtime/base/hash.cc"]),
