@@ -219,6 +219,7 @@ class Scenario {
     verdict.finished = users_.finished();
     verdict.failed = users_.failed();
     verdict.transferred = users_.transferred();
+    verdict.worst_gap = users_.worst_gap();
     verdict.tokens = users_.tokens();
     verdict.late_bytes = cluster_.fabric().late_writes();
     verdict.virtual_seconds = std::chrono::duration<double>(heap_.now().time_since_epoch()).count();

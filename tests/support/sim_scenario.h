@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/time.h"
+
 namespace baton {
 
 struct SimVerdict {
@@ -19,6 +21,7 @@ struct SimVerdict {
   std::uint64_t finished = 0;
   std::uint64_t failed = 0;
   std::uint64_t transferred = 0;
+  Duration worst_gap{};  // SimUsers::worst_gap()
   std::uint64_t tokens = 0;
   std::uint64_t late_bytes = 0;
   std::uint64_t preemptions = 0;  // of the workers' last lives

@@ -103,7 +103,10 @@ void SimUsers::start(JobClient& client, Outbox&, SimNodeContext& context) {
     const auto ask = [&context, &client](auto request) {
       context.executor().post(0, [request, &client](Outbox& turn) { client.ask(request, turn); });
     };
-    context.after(when, [ask, mine] { ask(mine->submit); });
+    context.after(when, [this, ask, mine] {
+      mine->sent = cluster_.world().heap().now();
+      ask(mine->submit);
+    });
     if (cancelled) context.after(when + until_cancel, [this, ask, mine] { cancel(mine->submit.id, ask); });
   }
 }
@@ -121,6 +124,7 @@ void SimUsers::die() {
     if (job.ended) continue;
     for (Choice& choice : job.choices) choice = {choice.expected, {}, {}, false};
     job.prompt_known = 0;
+    job.first = {};
     job.accepted = false;
     job.shares_id = true;  // the edge may not know yet that the earlier life is gone
   }
@@ -174,6 +178,7 @@ void SimUsers::take_tokens(const ClientTokens& tokens) {
     else if (token.index >= expected.size() || expected[token.index] != token.token) complain(tokens.tag, "wrong token at " + std::to_string(token.index));
     const std::string wrong = wrong_logprobs(model_, token, prompt_tokens + token.index, job->submit.sampling.logprobs);
     if (!wrong.empty()) complain(tokens.tag, wrong);
+    if (job->first == Time{}) job->first = cluster_.world().heap().now();
     choice.got.push_back(token.token);
     choice.text += token.text;
     if (!choice.expected.text.starts_with(choice.text)) complain(tokens.tag, "text that is not of the answer: " + choice.text);
@@ -227,6 +232,7 @@ void SimUsers::take_done(const ClientDone& done) {
     if (!choice.ended) complain(done.tag, "the end before that of every choice");
   if (total_ns(done.timeline) != done.total_ns || (got > 0 && ttft_ns(done.timeline) != done.ttft_ns) || done.ttft_ns > done.total_ns)
     complain(done.tag, "a timeline whose parts do not add up");
+  compare_clocks(*job, done);
   if (done.reason == FinishReason::kCancelled) {
     ++cancelled_;
     return;
@@ -238,6 +244,18 @@ void SimUsers::take_done(const ClientDone& done) {
   // What the decode worker has cached does not move.
   if (done.kv_bytes_moved % geometry.block_bytes() != 0 || done.kv_bytes_moved > whole * job->choices.size())
     complain(done.tag, "moved " + std::to_string(done.kv_bytes_moved) + " bytes of KV for a prompt of " + std::to_string(whole));
+}
+
+// What the coordinator saw of a job lies within what its client saw.
+void SimUsers::compare_clocks(const Job& job, const ClientDone& done) {
+  if (job.shares_id) return;  // the answer may be that of an earlier life, which began sooner
+  const auto compare = [&](Time end, std::uint64_t accounted, const char* what) {
+    const Duration gap = end - job.sent - Duration{static_cast<std::int64_t>(accounted)};
+    if (gap < Duration{}) return complain(done.tag, std::string("a timeline longer than the client's clock: ") + what);
+    worst_gap_ = std::max(worst_gap_, gap);
+  };
+  compare(cluster_.world().heap().now(), done.total_ns, "total");
+  if (job.first != Time{}) compare(job.first, done.ttft_ns, "time to the first token");
 }
 
 void SimUsers::take_error(const ClientError& error) {

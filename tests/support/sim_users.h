@@ -45,6 +45,8 @@ class SimUsers {
   std::uint32_t failed() const { return failed_; }
   std::uint64_t tokens() const { return tokens_; }
   std::uint64_t transferred() const { return transferred_; }
+  // The most of a job's time, or of its time to the first token, that its timeline does not account for: messages under way.
+  Duration worst_gap() const { return worst_gap_; }
   const std::vector<std::string>& complaints() const { return complaints_; }
   std::string unfinished() const;
 
@@ -63,6 +65,7 @@ class SimUsers {
     bool ended = false;
     bool cancel_sent = false;
     bool shares_id = false;
+    Time sent{}, first{};
     std::uint64_t turn = 0;  // how many earlier ones it goes on from
   };
 
@@ -78,6 +81,7 @@ class SimUsers {
   void end_choice(std::uint64_t tag, Job& job, Choice& choice, const ClientChoiceDone& end);
   void take_choice_done(const ClientChoiceDone& done);
   void take_done(const ClientDone& done);
+  void compare_clocks(const Job& job, const ClientDone& done);
   void take_error(const ClientError& error);
   Job* live(std::uint64_t tag);
 
@@ -93,6 +97,7 @@ class SimUsers {
   std::uint32_t failed_ = 0;
   std::uint64_t tokens_ = 0;
   std::uint64_t transferred_ = 0;
+  Duration worst_gap_{};
   std::vector<std::string> complaints_;
 };
 

@@ -3,7 +3,9 @@
 // blocks: every token of every stream is checked, and afterwards nothing is left of any job.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <thread>
 
 #include "tests/support/cluster_process.h"
 #include "tests/support/load_client.h"
@@ -34,6 +36,19 @@ std::map<std::string, Footprint> footprints(const ClusterProcess& cluster) {
   return found;
 }
 
+// A connection that just ended may still hold its file.
+std::map<std::string, Footprint> settled_footprints(const ClusterProcess& cluster) {
+  std::map<std::string, Footprint> last = footprints(cluster);
+  EXPECT_TRUE(comes_true([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    std::map<std::string, Footprint> now = footprints(cluster);
+    const bool same = std::all_of(now.begin(), now.end(), [&](const auto& entry) { return entry.second.files == last.at(entry.first).files; });
+    last = std::move(now);
+    return same;
+  }));
+  return last;
+}
+
 void expect_as_the_oracle_says(const OracleOptions& model, const std::vector<JobRecord>& records) {
   for (const JobRecord& record : records) {
     EXPECT_EQ(oracle_complaint(model, record), "");
@@ -59,7 +74,7 @@ TEST(Load, FiveHundredJobsLeaveTheRightTokensAndNothingElse) {
 
   expect_as_the_oracle_says(model, run_load(cluster.jobs(), random_jobs(model, 1, 100, 200, 60, 6), kClients, kJobLimit));
   EXPECT_EQ(cluster.fsck(), "");
-  const std::map<std::string, Footprint> before = footprints(cluster);
+  const std::map<std::string, Footprint> before = settled_footprints(cluster);
 
   const std::vector<JobRecord> records = run_load(cluster.jobs(), random_jobs(model, 2, 500, 200, 60, 6), kClients, kJobLimit);
   ASSERT_EQ(records.size(), 500u);
@@ -75,7 +90,7 @@ TEST(Load, FiveHundredJobsLeaveTheRightTokensAndNothingElse) {
     return true;
   }));
   for (const auto& [name, footprint] : footprints(cluster)) {
-    EXPECT_EQ(footprint.files, before.at(name).files) << name;
+    EXPECT_LE(footprint.files, before.at(name).files) << name;
     EXPECT_LT(footprint.rss, before.at(name).rss + (std::size_t{6} << 20)) << name << " had " << before.at(name).rss;
     RecordProperty("growth_" + name, std::to_string(static_cast<std::int64_t>(footprint.rss) - static_cast<std::int64_t>(before.at(name).rss)));
   }

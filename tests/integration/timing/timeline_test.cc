@@ -22,6 +22,7 @@ OracleOptions slow_model() {
   OracleOptions model;
   model.step_time = std::chrono::milliseconds(4);
   model.token_time = std::chrono::microseconds(100);
+  model.max_model_len = 16'384;
   return model;
 }
 
@@ -61,11 +62,11 @@ TEST_F(Timelines, ThePartsAreWithinTwoPercentOfTheClientsClock) {
   const auto client = cluster.connect();
   ASSERT_TRUE(client);
   run(*client, job(16, 4, "first"));  // opens the connections
-  // Between the two clocks lie a socket and the machine's scheduler: beside busy neighbours single jobs are off by more. What
-  // does not add up is off each time.
+  // Between the two clocks lie sockets and the machine's scheduler, milliseconds beside busy neighbours: jobs are long enough for
+  // 2 % to be more than that, and what does not add up is off each time. (The simulator holds every job to the time of its messages.)
   std::vector<double> total_off, ttft_off;
   for (int i = 0; i < 5; ++i) {
-    const Seen seen = run(*client, job(3000, 100, "job-" + std::to_string(i)));
+    const Seen seen = run(*client, job(10'000, 200, "job-" + std::to_string(i)));
     const JobTimeline& t = seen.done.timeline;
     EXPECT_EQ(total_ns(t), seen.done.total_ns);
     EXPECT_EQ(ttft_ns(t), seen.done.ttft_ns);
@@ -73,11 +74,11 @@ TEST_F(Timelines, ThePartsAreWithinTwoPercentOfTheClientsClock) {
     ttft_off.push_back(std::abs(static_cast<double>(ttft_ns(t)) / seen.ttft - 1));
     EXPECT_TRUE(t.apart);
     EXPECT_FALSE(t.missed);
-    EXPECT_GT(t.computing_ns, 300'000'000u) << "3000 tokens of 0.1 ms";
+    EXPECT_GT(t.computing_ns, 1'000'000'000u) << "10,000 tokens of 0.1 ms";
     EXPECT_GE(t.first_step_ns, 4'000'000u);
     EXPECT_GT(t.kv_ns, 0u);
-    EXPECT_GT(t.decode_ns, 98u * 4'000'000u);
-    EXPECT_EQ(t.completion_tokens, 100u);
+    EXPECT_GT(t.decode_ns, 198u * 4'000'000u);
+    EXPECT_EQ(t.completion_tokens, 200u);
     const auto traced = client->trace("job-" + std::to_string(i), std::chrono::seconds(5));
     ASSERT_TRUE(traced);
     ASSERT_TRUE(traced->found);
