@@ -30,7 +30,7 @@ TEST(ClusterSim, AQuietClusterServesEveryJobWithTheRightTokens) {
     const SimVerdict verdict = run_scenario(seed, {false, 30});
     EXPECT_TRUE(verdict.complaints.empty()) << "seed " << seed << joined(verdict);
     EXPECT_EQ(verdict.failed, 0u) << "seed " << seed;
-    EXPECT_LT(verdict.worst_gap.count(), 2'000'000) << "seed " << seed << ": ns of the clients' clock that timelines do not account for";
+    EXPECT_LT(verdict.worst_gap.count(), 5'000'000) << "seed " << seed << ": ns of the clients' clock that timelines do not account for";
   }
 }
 
