@@ -127,7 +127,7 @@ class Child {
       int status = 0;
       const bool ended = eventually([&] { return waitpid(pid_, &status, WNOHANG) == pid_; }, 60s);
       EXPECT_TRUE(ended) << "the child does not end";
-      if (!ended) return kill_now();
+      if (!ended) kill_now();
       EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "the child's own checks or sanitizers failed";
     }
     ::close(from_);
