@@ -55,7 +55,7 @@ run_inside() { # COMMAND…
     shift
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
-    exec chroot "$root" env -u PIP_FIND_LINKS "PIP_CERT=$CERTIFICATES" "SSL_CERT_FILE=$CERTIFICATES" "REQUESTS_CA_BUNDLE=$CERTIFICATES" HOME=/home/stranger LC_ALL=C.UTF-8 bash -c "cd /home/stranger/baton && exec \"\$@\"" inside "$@"
+    exec chroot "$root" env -u PIP_FIND_LINKS "PIP_CERT=$CERTIFICATES" "SSL_CERT_FILE=$CERTIFICATES" "REQUESTS_CA_BUNDLE=$CERTIFICATES" HOME=/srv/stranger LC_ALL=C.UTF-8 bash -c "cd /srv/stranger/baton && exec \"\$@\"" inside "$@"
   ' outside "$root" "$@"
 }
 
@@ -74,8 +74,8 @@ timed() { # NAME COMMAND…
 
 make_root() {
   mmdebstrap --quiet --variant=minbase --mode=root bookworm "$root" "${sources[@]}" || return
-  mkdir -p "$root/home/stranger/baton"
-  git -C "$repository" archive HEAD | tar -x -C "$root/home/stranger/baton" || return
+  mkdir -p "$root/srv/stranger/baton"
+  git -C "$repository" archive HEAD | tar -x -C "$root/srv/stranger/baton" || return
   copy_into_root /etc/resolv.conf
   copy_into_root /etc/pip.conf
   local file

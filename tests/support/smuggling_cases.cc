@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "tests/support/raw_http.h"
+
 namespace baton::test {
 namespace {
 
@@ -249,6 +251,34 @@ Cases make_cases() {
 const std::vector<SmugglingCase>& smuggling_cases() {
   static const Cases all = make_cases();
   return all;
+}
+
+std::string mutated_case(Random& random) {
+  const Cases& cases = smuggling_cases();
+  std::string bytes = cases[random.below(cases.size())].bytes;
+  for (std::uint64_t edits = random.below(6); edits > 0; --edits) {
+    const std::size_t at = random.below(bytes.size() + 1);
+    if (random.chance(1, 3)) bytes.insert(at, 1, static_cast<char>(random.next()));
+    else if (at < bytes.size() && random.chance(1, 2)) bytes[at] = static_cast<char>(random.next());
+    else bytes.erase(at, 1 + random.below(3));
+  }
+  return bytes;
+}
+
+::testing::AssertionResult survives_mutated_case(std::uint16_t port, Random& random) {
+  const std::string bytes = mutated_case(random);
+  RawHttp client(port);
+  if (!client.connected()) return ::testing::AssertionFailure() << "no connection";
+  client.send(bytes);
+  if (random.chance(1, 2)) {
+    client.reset();
+    return ::testing::AssertionSuccess();
+  }
+  client.end_sending();
+  const auto rest = client.read_to_end();
+  if (!rest) return ::testing::AssertionFailure() << "not closed after " << bytes;
+  if (!rest->empty() && !rest->starts_with("HTTP/1.1 ")) return ::testing::AssertionFailure() << *rest << " after " << bytes;
+  return ::testing::AssertionSuccess();
 }
 
 }  // namespace baton::test

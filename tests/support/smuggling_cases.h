@@ -3,8 +3,13 @@
 // many of them a second request hides, for /smuggled, which nobody must ever see.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <cstdint>
 #include <string>
 #include <vector>
+
+#include "runtime/base/random.h"
 
 namespace baton::test {
 
@@ -15,5 +20,9 @@ struct SmugglingCase {
 };
 
 const std::vector<SmugglingCase>& smuggling_cases();
+// One of them with up to five bytes put in, changed or taken out.
+std::string mutated_case(Random& random);
+// Sends one to 127.0.0.1 and breaks the connection, or ends its half: then what comes back is nothing or an answer, and an end.
+::testing::AssertionResult survives_mutated_case(std::uint16_t port, Random& random);
 
 }  // namespace baton::test

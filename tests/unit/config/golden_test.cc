@@ -26,7 +26,7 @@ std::string read_file(const std::filesystem::path& path) {
 
 LoadOptions surroundings(const std::string& text) {
   LoadOptions options;
-  options.environment["HOME"] = "/home/user";
+  options.environment["HOME"] = "/users/me";
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line) && line.starts_with("# ");) {
     line.erase(0, 2);
@@ -97,7 +97,7 @@ TEST(GoldenTopologies, EveryExampleIsAccepted) {
     if (entry.path().extension() != ".yaml") continue;
     ++files;
     LoadOptions options;
-    options.environment["HOME"] = "/home/user";
+    options.environment["HOME"] = "/users/me";
     options.check_files = false;
     const LoadResult result = load_topology(entry.path().string(), options);
     EXPECT_TRUE(result.has_value()) << (result ? "" : render(result.error()));

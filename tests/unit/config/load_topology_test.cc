@@ -15,7 +15,7 @@ LoadOptions options_with(std::vector<std::string> set, std::map<std::string, std
   LoadOptions options;
   options.set = std::move(set);
   options.environment = std::move(environment);
-  options.environment["HOME"] = "/home/user";
+  options.environment["HOME"] = "/users/me";
   return options;
 }
 
@@ -33,7 +33,7 @@ TEST(LoadTopology, FillsDefaultsAndNamesWorkers) {
   EXPECT_EQ(topology.name, "baton");
   EXPECT_EQ(topology.file, "/etc/x.yaml");
   EXPECT_EQ(topology.kv_cache.memory, 512ull << 20);
-  EXPECT_EQ(topology.coordinator.state, "/home/user/.local/state/baton/baton");
+  EXPECT_EQ(topology.coordinator.state, "/users/me/.local/state/baton/baton");
   ASSERT_EQ(topology.nodes.size(), 1u);
   EXPECT_EQ(topology.nodes[0].name, "here");
   ASSERT_TRUE(topology.model.oracle.has_value());

@@ -77,12 +77,12 @@ TEST(Init, WhatItWritesIsValidForEveryShapeAndMachine) {
     for (const std::uint64_t memory : {std::uint64_t{0}, std::uint64_t{8} << 20, std::uint64_t{24} << 30}) {
       const std::string text = starting_topology({"~/models/a b: #c", *parse_pool_shape(shape), 2, memory});
       LoadOptions options;
-      options.environment["HOME"] = "/home/user";
+      options.environment["HOME"] = "/users/me";
       options.check_files = false;
       options.memory = memory;
       const LoadResult loaded = parse_topology(text, "init.yaml", options);
       ASSERT_TRUE(loaded) << render(loaded.error()) << text;
-      EXPECT_EQ(loaded->topology.model.path, "/home/user/models/a b: #c");
+      EXPECT_EQ(loaded->topology.model.path, "/users/me/models/a b: #c");
     }
   }
 }

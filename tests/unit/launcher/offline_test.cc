@@ -26,7 +26,7 @@ std::string read_file(const fs::path& path) {
 
 LoadOptions surroundings() {
   LoadOptions options;
-  options.environment["HOME"] = "/home/user";
+  options.environment["HOME"] = "/users/me";
   options.check_files = false;
   return options;
 }

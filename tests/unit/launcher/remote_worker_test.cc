@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "launcher/state_folder.h"
+#include "tests/support/test_home.h"
 
 namespace baton {
 namespace {
@@ -59,9 +60,8 @@ TEST(RemoteWorker, TheShellAtTheOtherEndSeesEveryWordAsItIs) {
 }
 
 TEST(RemoteWorker, AProcessGetsItsInputAndTheEndOfItWithTheLauncher) {
-  char pattern[] = "/tmp/baton_remote_XXXXXX";
-  const std::string folder = mkdtemp(pattern);
-  const std::string log = folder + "/log", ended = folder + "/ended";
+  const test::TestHome home;
+  const std::string log = home.path() + "/log", ended = home.path() + "/ended";
   {
     Supervisor supervisor("/nowhere", {});
     ProcessSpec spec{"reader", {"-c", "head -c 5; (cat >/dev/null; echo >" + ended + ")"}, log};
@@ -76,7 +76,6 @@ TEST(RemoteWorker, AProcessGetsItsInputAndTheEndOfItWithTheLauncher) {
   }
   for (int i = 0; i < 1000 && !std::filesystem::exists(ended); ++i) usleep(5000);
   EXPECT_TRUE(std::filesystem::exists(ended));
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
