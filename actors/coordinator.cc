@@ -41,7 +41,7 @@ void Coordinator::on(const WorkerHello& hello, Outbox& out) {
   const auto known = workers_.find(actor.node);
   if (known != workers_.end()) {
     if (known->second.actor == actor) return;  // a repeated hello of the same life
-    lose_worker(actor.node, "it was started again", out);
+    lose_worker(actor.node, Loss::kDied, "it was started again", out);
   }
   if (const auto ok = compatible(hello); !ok) {
     out.send(actor, JoinRefused{ok.error().code, ok.error().message});
@@ -59,6 +59,7 @@ void Coordinator::on(const WorkerHello& hello, Outbox& out) {
   events_.note(EventKind::kJoined, hello.name, "worker, pool " + hello.pool + ", pid " + std::to_string(hello.pid), out.now());
   // Twice what runs at once: enough that a worker never starves while the coordinator hears of a free place.
   placement_.add(actor.node, hello.role, 2 * std::max(hello.max_num_seqs, 1u));
+  if (const auto role = roles_.find(hello.name); role != roles_.end()) change_role(actor.node, role->second, out);
   welcome({actor, hello.name, hello.control_address, hello.data_address}, actor, out);
   timers_.set({Deadline::kWorker, actor.node.value}, out.now() + options_.heartbeat_miss * options_.heartbeat_interval);
   dispatch(out);
@@ -112,7 +113,7 @@ void Coordinator::broadcast_left(const ActorRef& actor, const std::string& reaso
   for (const auto& [node, edge] : edges_) out.send(edge.actor, left);
 }
 
-void Coordinator::lose_worker(NodeId node, const std::string& reason, Outbox& out) {
+void Coordinator::lose_worker(NodeId node, Loss loss, const std::string& reason, Outbox& out) {
   const auto it = workers_.find(node);
   if (it == workers_.end()) return;
   const Member lost = std::move(it->second);
@@ -125,10 +126,10 @@ void Coordinator::lose_worker(NodeId node, const std::string& reason, Outbox& ou
   const Retries before = retries_;
   for (const JobId id : lost.jobs) {
     Job& job = jobs_.at(id);
+    if (loss == Loss::kDied && job.phase == Phase::kPlaced && job.holders.contains({node, job.epoch})) blame(job);
     std::erase_if(job.holders, [node](const auto& holder) { return holder.first.first == node; });
     // A decode half whose prefill half is lost goes on by itself: it computes what it did not get.
-    const std::string why = "worker " + lost.hello.name + " was lost: " + reason;
-    if (job.phase == Phase::kPlaced && job.decode == node) retry_or_fail(id, job, why, out);
+    if (job.phase == Phase::kPlaced && job.decode == node) lose_attempt(id, job, "worker " + lost.hello.name + " was lost: " + reason, out);
     forget_if_released(id);
   }
   // What it had finished may not have reached the edge, even where it holds nothing any more.
@@ -140,6 +141,16 @@ void Coordinator::lose_worker(NodeId node, const std::string& reason, Outbox& ou
     forget_if_released(id);
   }
   for (auto& [id, fsck] : fscks_) fsck.missing.erase(node);
+  for (const Asker& asker : lost.drainers)
+    out.send(asker.edge, ClusterCommandDone{asker.tag, false, ErrorCode::kWorkerLost, lost.hello.name + " was lost before it was drained: " + reason});
+  std::vector<JobId> fetches;
+  for (const auto& [fetch, move] : moves_)
+    if (move.from == node || move.to == node) fetches.push_back(fetch);
+  for (const JobId fetch : fetches) {
+    const Move move = moves_.at(fetch);
+    drop_move(jobs_.at(move.job), out);
+    move_jobs(move.from, out);
+  }
   note_retries(before, lost.hello.name, out);
   dispatch(out);
 }
@@ -164,7 +175,7 @@ void Coordinator::lose_edge(NodeId node, const std::string& reason, Outbox& out)
   for (const JobId id : lost.jobs) {
     Job& job = jobs_.at(id);
     withdraw(id, job, out);
-    end(id, job);
+    end(id, job, out);
     forget_if_released(id);
   }
   dispatch(out);
@@ -172,7 +183,7 @@ void Coordinator::lose_edge(NodeId node, const std::string& reason, Outbox& out)
 
 void Coordinator::on(const LinkDown& down, Outbox& out) {
   if (const auto worker = workers_.find(down.node); worker != workers_.end() && worker->second.actor.incarnation == down.incarnation)
-    lose_worker(down.node, down.reason, out);
+    lose_worker(down.node, Loss::kSilent, down.reason, out);
   if (const auto edge = edges_.find(down.node); edge != edges_.end() && edge->second.actor.incarnation == down.incarnation)
     lose_edge(down.node, down.reason, out);
   arm(out);
@@ -188,10 +199,18 @@ void Coordinator::on(const Heartbeat& beat, Outbox& out) {
   Member& member = workers_.at(out.sender().node);
   for (const LinkTraffic& link : beat.traffic)
     if (member.traffic.contains(link.peer) || member.traffic.size() < kTrafficPeersMax) member.traffic[link.peer] = link;
+  const Duration since = out.now() - member.beat_at;
+  if (member.beat_at != Time{} && since > Duration{0}) {
+    const std::uint64_t tokens = beat.prompt_tokens_computed - std::min(beat.prompt_tokens_computed, member.last.prompt_tokens_computed);
+    const auto speed = static_cast<std::uint64_t>(static_cast<unsigned __int128>(tokens) * 1'000'000'000 / static_cast<std::uint64_t>(since.count()));
+    prefill_speed_ = std::max(speed, prefill_speed_ - prefill_speed_ / 1024);
+  }
+  member.beat_at = out.now();
   member.last = beat;
   member.last.traffic.clear();
   timers_.set({Deadline::kWorker, out.sender().node.value}, out.now() + options_.heartbeat_miss * options_.heartbeat_interval);
   out.send(out.sender(), HeartbeatAck{});
+  if (member.state == WorkerState::kDraining) move_jobs(out.sender().node, out);
   arm(out);
 }
 
@@ -203,11 +222,13 @@ void Coordinator::tick(Outbox& out) {
   while (const auto due = timers_.pop_due(out.now())) {
     const auto [kind, id] = *due;
     if (kind == Deadline::kWorker) {
-      lose_worker(NodeId{id}, "no heartbeat for " + std::to_string(options_.heartbeat_miss) + " intervals", out);
+      lose_worker(NodeId{id}, Loss::kSilent, "no heartbeat for " + std::to_string(options_.heartbeat_miss) + " intervals", out);
     } else if (kind == Deadline::kFsck) {
       answer_fsck(id, out);
     } else if (kind == Deadline::kTrace) {
       answer_trace(id, {}, out);
+    } else if (kind == Deadline::kMove) {
+      end_move(JobId{id}, false, out);
     } else if (kind == Deadline::kDelivery) {
       const Retries before = retries_;
       deliver_again(JobId{id}, jobs_.at(JobId{id}), "the edge did not hear its end", out);
@@ -228,7 +249,9 @@ std::vector<std::string> Coordinator::check_integrity() const {
   const auto name = [](JobId id) { return "job " + to_hex(id.value); };
   std::uint64_t queued_tokens = 0;
   for (const auto& [id, job] : jobs_) {
-    const bool queued = queue_.contains(job.order);
+    const bool queued = queue_.contains(job.order) || suspects_.contains(job.order);
+    if (job.on_probation && (job.phase != Phase::kPlaced || !probation_.contains(job.prefill))) problems.push_back(name(id) + " is on probation and not placed");
+    if (job.fetch != JobId{} && (job.phase != Phase::kPlaced || !moves_.contains(job.fetch))) problems.push_back(name(id) + " moves and is not placed");
     if (queued != (job.phase == Phase::kQueued)) problems.push_back(name(id) + " is queued and placed at once, or neither");
     if (queued) queued_tokens += job.prompt.size();
     if (job.phase == Phase::kEnded && job.holders.empty()) problems.push_back(name(id) + " has ended and nobody holds it, yet it is kept");

@@ -4,9 +4,11 @@
 //
 // A job is queued, placed (StartPrefill and StartDecode in one turn), finished (a worker said so; the edge may not have all tokens
 // yet) and ended: closed by its edge, cancelled, failed, or out of time. Its record stays until every worker that was given it has
-// released it or died. When a worker dies,
-// jobs that cannot go on without it are placed again under the next epoch; tokens are a pure function of prompt, seed and
-// position, so the edge sees equal ids again and drops them. A job that was on too many dying workers is refused.
+// released it or died.
+// When a worker dies, jobs that cannot go on without it are resumed: their edge is asked how far their streams are, and they are placed
+// again under the next epoch, behind the ids that were generated. A job during which workers die without a token of it in between
+// is tried alone once more, and then refused (quarantine). A worker that is drained gets no new jobs, and those it has move away: their
+// KV is fetched by another worker's cache while they go on, then they are resumed there.
 //
 // Runs on the control loop only. Owns the job table (at most jobs_max entries) and the member table.
 // Cost: O(log jobs + log workers) per event, O(members) per join or leave.
@@ -14,17 +16,20 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "actors/emitted_tokens.h"
 #include "actors/ended_jobs.h"
 #include "actors/event_ring.h"
 #include "protocol/codec.h"
 #include "runtime/actor/actor.h"
 #include "runtime/actor/timers.h"
+#include "scheduling/move_cost.h"
 #include "scheduling/placement.h"
 
 namespace baton {
@@ -37,14 +42,25 @@ struct CoordinatorOptions {
   std::uint32_t jobs_max = 4096;
   std::uint64_t queued_tokens_max = 400000;
   Duration request_time_limit = std::chrono::minutes(10);
-  std::uint32_t attempts_max = 3;
+  bool resume = true;            // jobs outlive their workers; false: they fail with them
+  std::uint32_t deaths_max = 2;  // of workers in a row, without a token in between, until a job is refused
+  Duration move_time_limit = std::chrono::seconds(10);  // for a fetch
   std::uint64_t model_hash = 0;  // 0: the first worker's becomes the cluster's
 };
 
 class Coordinator {
  public:
+  // Jobs whose attempt was over, since the beginning.
+  struct Retries {
+    std::uint64_t again = 0;
+    std::uint64_t given_up = 0;
+    std::uint64_t quarantined = 0;  // of those given up
+    std::uint64_t moved = 0;        // from a worker that is being drained
+    std::uint64_t fetched = 0;      // of those moved: with their KV
+  };
   using Inbox = std::variant<WorkerHello, EdgeHello, Heartbeat, AdmitJob, CancelJob, JobFailed, TokenBatch, JobClosed, StatusRequest,
-                             FsckRequest, FsckReport, JobEnded, TraceRequest, TraceReport, EventsRequest, LinkDown>;
+                             FsckRequest, FsckReport, JobEnded, TraceRequest, TraceReport, EventsRequest, ResumePoint, RelayedBatch, PrefixFetched, WorkerLeaving,
+                             ClusterCommand, LinkDown>;
 
   explicit Coordinator(CoordinatorOptions options) : options_(std::move(options)) {}
 
@@ -64,6 +80,11 @@ class Coordinator {
   void on(const TraceRequest&, Outbox&);
   void on(const TraceReport&, Outbox&);
   void on(const EventsRequest&, Outbox&);
+  void on(const ResumePoint&, Outbox&);
+  void on(const RelayedBatch&, Outbox&);
+  void on(const PrefixFetched&, Outbox&);
+  void on(const WorkerLeaving&, Outbox&);
+  void on(const ClusterCommand&, Outbox&);
   void tick(Outbox& out);
 
   // It begins; an event and nothing else.
@@ -72,16 +93,13 @@ class Coordinator {
   void drain(Time now);
   std::size_t jobs() const { return jobs_.size(); }
   std::size_t workers() const { return workers_.size(); }
+  const Retries& retries() const { return retries_; }
   // What is inconsistent between the tables; empty when all is well.
   std::vector<std::string> check_integrity() const;
 
  private:
-  // Jobs whose attempt was over, since the beginning.
-  struct Retries {
-    std::uint64_t again = 0;
-    std::uint64_t given_up = 0;
-  };
-  enum class Phase : std::uint8_t { kQueued, kPlaced, kFinished, kEnded };
+  // kResuming: its edge has been asked how far its stream is.
+  enum class Phase : std::uint8_t { kQueued, kPlaced, kResuming, kFinished, kEnded };
   struct Job {
     std::uint64_t order = 0;  // of admission; a job placed again keeps its turn
     ActorRef edge;
@@ -90,12 +108,27 @@ class Coordinator {
     std::string cache_salt;
     Phase phase = Phase::kQueued;
     Epoch epoch = 0;
-    std::uint32_t attempts = 0;
+    std::uint32_t deaths = 0;      // of workers it was on, in a row, without a token in between
+    bool on_probation = false;     // placed where no other suspect is
+    std::uint32_t known = 0;       // tokens when it was placed
+    NodeId moved_to;               // has its KV and takes it over; none: placed like any other
+    JobId fetch;                   // its KV is under way there
     NodeId prefill;
     NodeId decode;  // equal to prefill: no transfer
     std::map<std::pair<NodeId, Epoch>, std::uint64_t> holders;  // -> tokens it is charged for; gone once released
-    std::map<std::uint32_t, TokenItem> emitted;                 // attempts must agree on every position's token
+    EmittedTokens emitted;                                      // attempts must agree on every position's token
     JobFinish finish;                                           // from kFinished on
+  };
+  struct Asker {
+    ActorRef edge;
+    std::uint64_t tag = 0;
+  };
+  // A fetch that prepares a job's move.
+  struct Move {
+    JobId job;
+    Epoch epoch = 0;
+    NodeId from;
+    NodeId to;
   };
   struct Member {
     ActorRef actor;
@@ -104,6 +137,9 @@ class Coordinator {
     Heartbeat last;
     std::map<std::string, LinkTraffic> traffic;  // by peer
     std::set<JobId> jobs;  // those it holds
+    Time beat_at{};        // of `last`
+    std::vector<Asker> drainers;      // who wait until it holds nothing
+    std::uint32_t moves = 0;          // of its jobs, under way
   };
   struct Edge {
     ActorRef actor;
@@ -121,14 +157,16 @@ class Coordinator {
     std::uint64_t tag = 0;
     std::set<NodeId> missing;
   };
-  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace };
+  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove };
   using TimerKey = std::pair<Deadline, std::uint64_t>;
 
   // coordinator.cc: members
   Result<void> compatible(const WorkerHello& hello) const;
   void welcome(const PeerCard& card, const ActorRef& actor, Outbox& out);
   void broadcast_left(const ActorRef& actor, const std::string& reason, Outbox& out);
-  void lose_worker(NodeId node, const std::string& reason, Outbox& out);
+  // What is known of its end. kSilent: a frozen or unreachable worker is no evidence against its jobs.
+  enum class Loss : std::uint8_t { kSilent, kDied };
+  void lose_worker(NodeId node, Loss loss, const std::string& reason, Outbox& out);
   void lose_edge(NodeId node, const std::string& reason, Outbox& out);
   void note_retries(const Retries& before, const std::string& subject, Outbox& out);
   bool from_member(const Outbox& out) const;
@@ -143,10 +181,12 @@ class Coordinator {
   Result<void> admissible(const AdmitJob& job) const;
   void dispatch(Outbox& out);
   void place(JobId id, Job& job, const LeastLoaded::Choice& choice, Outbox& out);
-  void retry_or_fail(JobId id, Job& job, const std::string& reason, Outbox& out);
+  std::optional<LeastLoaded::Choice> choose(const Job& job) const;
+  std::map<std::uint64_t, JobId>& queue_of(const Job& job) { return job.deaths > 0 ? suspects_ : queue_; }
+  void enqueue(JobId id, Job& job);
   void withdraw(JobId id, const Job& job, Outbox& out);
   void fail_job(JobId id, Job& job, ErrorCode code, const std::string& message, Outbox& out);
-  void end(JobId id, Job& job);
+  void end(JobId id, Job& job, Outbox& out);
   void released(const JobRelease& release, NodeId worker);
   void take_token(const TokenItem& item, Outbox& out);
   void take_finish(const JobFinish& finish, NodeId worker, Outbox& out);
@@ -155,12 +195,37 @@ class Coordinator {
   void forget_if_released(JobId id);
   void take_batch(const TokenBatch& batch, NodeId worker, Outbox& out);
 
+  // coordinator_resume.cc: what becomes of a job whose worker is gone
+  static void blame(Job& job);
+  void end_probation(Job& job);
+  void lose_attempt(JobId id, Job& job, const std::string& reason, Outbox& out);
+  void resume(JobId id, Job& job, Outbox& out);
+  void send_missing(JobId id, const Job& job, std::uint32_t from, Outbox& out);
+
+  // coordinator_moves.cc: drains, roles, moves
+  Result<NodeId> find_worker(const std::string& name) const;
+  Result<void> can_do_without(NodeId node, std::optional<Role> becomes) const;
+  void start_drain(NodeId node, const std::string& why, Outbox& out);
+  void end_drain(NodeId node);
+  void change_role(NodeId node, Role role, Outbox& out);
+  void move_jobs(NodeId node, Outbox& out);
+  bool move_job(JobId id, Job& job, NodeId from, Outbox& out);
+  MoveCost cost_of_move(const Job& job, const Member& from) const;
+  void drop_move(Job& job, Outbox& out);
+  void end_move(JobId fetch, bool fetched, Outbox& out);
+  void note_drained(NodeId node, Outbox& out);
+
   const CoordinatorOptions options_;
   std::map<NodeId, Member> workers_;
   std::map<NodeId, Edge> edges_;
   std::map<JobId, Job> jobs_;
-  std::map<std::uint64_t, JobId> queue_;  // by order of admission
+  std::map<std::uint64_t, JobId> queue_;     // by order of admission
+  std::map<std::uint64_t, JobId> suspects_;  // the same of jobs that workers may have died of: one at a time on a worker
+  std::set<NodeId> probation_;               // workers with a suspect
+  std::map<JobId, Move> moves_;              // by the fetch's own id
+  std::map<std::string, Role> roles_;        // of workers that were given another one, by name
   std::uint64_t queued_tokens_ = 0;
+  std::uint64_t prefill_speed_ = 0;  // tokens a second of a worker; the best of late, slowly forgotten
   LeastLoaded placement_;
   Timers<TimerKey> timers_;
   std::map<std::uint64_t, Fsck> fscks_;

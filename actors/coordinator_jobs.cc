@@ -8,12 +8,6 @@
 #include "runtime/base/check.h"
 
 namespace baton {
-namespace {
-
-constexpr std::size_t kTokensPerMessage = 4096;  // a whole stream may be longer than one message can be
-
-}  // namespace
-
 Result<void> Coordinator::admissible(const AdmitJob& job) const {
   if (draining_) return fail(ErrorCode::kUnavailable, "the cluster is being stopped");
   if (const auto live = jobs_.size(); live >= options_.jobs_max)
@@ -46,67 +40,75 @@ void Coordinator::on(const AdmitJob& admit, Outbox& out) {
   job.prompt = admit.prompt;
   job.sampling = admit.sampling;
   job.cache_salt = admit.cache_salt;
+  job.emitted = EmittedTokens(job.sampling.logprobs.has_value());
   if (!admit.seed_given) job.sampling.seed = out.random().next();
   out.send(job.edge, JobAdmitted{admit.job, job.sampling.seed});
   edge->second.jobs.insert(admit.job);
-  queue_[job.order] = admit.job;
-  queued_tokens_ += job.prompt.size();
   const Duration limit = admit.time_limit_ns == 0 ? options_.request_time_limit
                                                   : std::min(options_.request_time_limit, Duration(static_cast<std::int64_t>(
                                                                  std::min<std::uint64_t>(admit.time_limit_ns, INT64_MAX))));
   timers_.set({Deadline::kJob, admit.job.value}, out.now() + limit);
-  jobs_.emplace(admit.job, std::move(job));
+  enqueue(admit.job, jobs_.emplace(admit.job, std::move(job)).first->second);
   dispatch(out);
   arm(out);
 }
 
+void Coordinator::enqueue(JobId id, Job& job) {
+  job.phase = Phase::kQueued;
+  queue_of(job)[job.order] = id;
+  queued_tokens_ += job.prompt.size();
+}
+
+// Suspects first: they are few and wait for a worker without one.
 void Coordinator::dispatch(Outbox& out) {
-  while (!queue_.empty()) {
-    const auto choice = placement_.choose();
-    if (!choice) return;
-    const JobId id = queue_.begin()->second;
-    Job& job = jobs_.at(id);
-    queue_.erase(queue_.begin());
-    queued_tokens_ -= job.prompt.size();
-    place(id, job, *choice, out);
+  for (auto* queue : {&suspects_, &queue_}) {
+    while (!queue->empty()) {
+      const JobId id = queue->begin()->second;
+      Job& job = jobs_.at(id);
+      const auto choice = choose(job);
+      if (!choice) break;
+      queue->erase(queue->begin());
+      queued_tokens_ -= job.prompt.size();
+      place(id, job, *choice, out);
+    }
   }
+}
+
+// Whoever has computed its prompt before has it in its cache, most likely.
+std::optional<LeastLoaded::Choice> Coordinator::choose(const Job& job) const {
+  if (job.moved_to != NodeId{} && placement_.has_room(job.moved_to)) return LeastLoaded::Choice{job.moved_to, job.moved_to};
+  return job.deaths > 0 ? placement_.choose(job.prefill, probation_) : placement_.choose(job.prefill);
 }
 
 // Both halves are told in one turn, in one order for all workers: see the head of worker.h.
 void Coordinator::place(JobId id, Job& job, const LeastLoaded::Choice& choice, Outbox& out) {
-  const bool one_token = job.sampling.max_tokens == 1;
+  const std::uint32_t left = job.sampling.max_tokens - std::min(job.sampling.max_tokens, job.emitted.count());
   ++job.epoch;
-  ++job.attempts;
   job.phase = Phase::kPlaced;
+  job.known = job.emitted.count();
+  job.moved_to = {};
   job.prefill = choice.prefill;
-  job.decode = one_token ? choice.prefill : choice.decode;
+  job.decode = left <= 1 ? choice.prefill : choice.decode;
   Member& prefill = workers_.at(job.prefill);
   Member& decode = workers_.at(job.decode);
   const bool apart = job.prefill != job.decode;
+  if (job.deaths > 0) {
+    job.on_probation = true;
+    probation_.insert({job.prefill, job.decode});
+  }
+  SamplingParams sampling = job.sampling;
+  if (job.known > 0) sampling.prompt_logprobs.reset();  // they were before the first token
   out.send(job.edge, JobPlaced{id, job.epoch, prefill.hello.name, decode.hello.name});
-  out.send(prefill.actor, StartPrefill{id, job.epoch, job.edge, apart ? decode.actor : ActorRef{}, job.prompt, job.sampling, job.cache_salt});
-  if (apart) out.send(decode.actor, StartDecode{id, job.epoch, job.edge, prefill.actor, job.prompt, job.sampling, job.cache_salt});
-  const std::uint64_t prompt_tokens = job.prompt.size();
+  out.send(prefill.actor, StartPrefill{id, job.epoch, job.edge, apart ? decode.actor : ActorRef{}, job.prompt, sampling, job.cache_salt, job.emitted.ids()});
+  if (apart) out.send(decode.actor, StartDecode{id, job.epoch, job.edge, prefill.actor, job.prompt, sampling, job.cache_salt, job.emitted.ids()});
+  const std::uint64_t to_compute = job.prompt.size() + job.known;
   const auto charge = [&](Member& member, NodeId node, std::uint64_t tokens) {
     placement_.assign(node, tokens);
     job.holders[{node, job.epoch}] = tokens;
     member.jobs.insert(id);
   };
-  charge(prefill, job.prefill, apart ? prompt_tokens : prompt_tokens + job.sampling.max_tokens);
-  if (apart) charge(decode, job.decode, job.sampling.max_tokens);
-}
-
-void Coordinator::retry_or_fail(JobId id, Job& job, const std::string& reason, Outbox& out) {
-  withdraw(id, job, out);
-  if (job.attempts >= options_.attempts_max) {
-    ++retries_.given_up;
-    fail_job(id, job, ErrorCode::kWorkerLost, "given up after " + std::to_string(job.attempts) + " attempts; the last: " + reason, out);
-    return;
-  }
-  ++retries_.again;
-  job.phase = Phase::kQueued;
-  queue_[job.order] = id;
-  queued_tokens_ += job.prompt.size();
+  charge(prefill, job.prefill, apart ? to_compute : to_compute + left);
+  if (apart) charge(decode, job.decode, left);
 }
 
 // Tells everybody who still has the job to drop it, attempts up to now included. They answer with a release each.
@@ -116,14 +118,16 @@ void Coordinator::withdraw(JobId id, const Job& job, Outbox& out) {
 
 void Coordinator::fail_job(JobId id, Job& job, ErrorCode code, const std::string& message, Outbox& out) {
   out.send(job.edge, JobFailed{id, job.epoch, code, message.substr(0, 2048)});
-  end(id, job);
+  end(id, job, out);
 }
 
-void Coordinator::end(JobId id, Job& job) {
+void Coordinator::end(JobId id, Job& job, Outbox& out) {
   if (job.phase == Phase::kQueued) {
-    queue_.erase(job.order);
+    queue_of(job).erase(job.order);
     queued_tokens_ -= job.prompt.size();
   }
+  end_probation(job);
+  drop_move(job, out);
   job.phase = Phase::kEnded;
   timers_.cancel({Deadline::kJob, id.value});
   timers_.cancel({Deadline::kDelivery, id.value});
@@ -139,15 +143,17 @@ void Coordinator::on(const CancelJob& cancel, Outbox& out) {
   const auto it = jobs_.find(cancel.job);
   if (it == jobs_.end() || it->second.phase == Phase::kEnded || it->second.edge != out.sender()) return;
   withdraw(cancel.job, it->second, out);
-  end(cancel.job, it->second);
+  end(cancel.job, it->second, out);
   forget_if_released(cancel.job);
   dispatch(out);
   arm(out);
 }
 
 void Coordinator::on(const JobFailed& failed, Outbox& out) {
+  if (!from_member(out)) return;
+  if (moves_.contains(failed.job)) end_move(failed.job, false, out);
   const auto it = jobs_.find(failed.job);
-  if (!from_member(out) || it == jobs_.end() || it->second.phase != Phase::kPlaced || it->second.epoch != failed.epoch) return;
+  if (it == jobs_.end() || it->second.phase != Phase::kPlaced || it->second.epoch != failed.epoch) return;
   withdraw(failed.job, it->second, out);
   fail_job(failed.job, it->second, failed.code, failed.message, out);
   forget_if_released(failed.job);
@@ -157,6 +163,7 @@ void Coordinator::on(const JobFailed& failed, Outbox& out) {
 void Coordinator::on(const TokenBatch& batch, Outbox& out) {
   if (!from_member(out)) return;
   take_batch(batch, out.sender().node, out);
+  note_drained(out.sender().node, out);
   dispatch(out);
   arm(out);
 }
@@ -164,10 +171,14 @@ void Coordinator::on(const TokenBatch& batch, Outbox& out) {
 void Coordinator::take_token(const TokenItem& item, Outbox& out) {
   const auto it = jobs_.find(item.job);
   if (it == jobs_.end() || it->second.epoch != item.epoch || it->second.phase != Phase::kPlaced) return;
-  const auto [known, fresh] = it->second.emitted.emplace(item.index, item);
-  if (fresh || known->second.token == item.token) return;
-  withdraw(item.job, it->second, out);
-  fail_job(item.job, it->second, ErrorCode::kCorrupt, "two attempts disagree about token " + std::to_string(item.index), out);
+  Job& job = it->second;
+  if (job.emitted.note(item)) {
+    if (job.deaths == 0 || job.emitted.count() <= job.known) return;
+    job.deaths = 0;  // it can be computed
+    return end_probation(job);
+  }
+  withdraw(item.job, job, out);
+  fail_job(item.job, job, ErrorCode::kCorrupt, "two attempts disagree about token " + std::to_string(item.index), out);
   forget_if_released(item.job);
 }
 
@@ -184,6 +195,8 @@ void Coordinator::take_finish(const JobFinish& finish, NodeId worker, Outbox& ou
   // A prefill worker whose first token was the last: the decode half must let go of its blocks.
   for (const auto& [holder, tokens] : job.holders)
     if (holder.first != worker) out.send(workers_.at(holder.first).actor, CancelJob{finish.job, finish.epoch});
+  end_probation(job);
+  drop_move(job, out);
   job.phase = Phase::kFinished;
   job.finish = finish;
   watch_delivery(finish.job, out);
@@ -194,31 +207,11 @@ void Coordinator::watch_delivery(JobId id, Outbox& out) {
   timers_.set({Deadline::kDelivery, id.value}, out.now() + 2 * options_.heartbeat_miss * options_.heartbeat_interval);
 }
 
-// A worker or its link is gone whose last batch the edge may have missed. The coordinator has had the same batch, so it sends
-// the stream itself; the edge drops what it knows. Should a position be missing here too, the job is placed again; likewise
-// one that wants its prompt's log-probabilities, for the coordinator has never seen those.
-void Coordinator::deliver_again(JobId id, Job& job, const std::string& reason, Outbox& out) {
-  timers_.cancel({Deadline::kDelivery, id.value});
-  if (job.emitted.size() < job.finish.tokens || job.sampling.prompt_logprobs) {
-    retry_or_fail(id, job, reason, out);
-    return;
-  }
-  TokenBatch batch;
-  for (const auto& [index, item] : job.emitted) {
-    batch.tokens.push_back(item);
-    batch.tokens.back().epoch = job.epoch;
-    if (batch.tokens.size() == kTokensPerMessage) out.send(job.edge, std::exchange(batch, {}));
-  }
-  batch.finished.push_back(job.finish);
-  out.send(job.edge, batch);
-  watch_delivery(id, out);
-}
-
 void Coordinator::on(const JobClosed& closed, Outbox& out) {
   const auto it = jobs_.find(closed.job);
   if (it == jobs_.end() || it->second.phase == Phase::kEnded || it->second.edge != out.sender()) return;
   if (it->second.phase != Phase::kFinished) withdraw(closed.job, it->second, out);
-  end(closed.job, it->second);
+  end(closed.job, it->second, out);
   forget_if_released(closed.job);
   dispatch(out);
   arm(out);

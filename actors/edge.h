@@ -44,8 +44,8 @@ struct EdgeOptions {
 
 class Edge {
  public:
-  using Inbox = std::variant<JoinAccepted, JoinRefused, PeersJoined, PeerLeft, JobAdmitted, JobPlaced, JobFailed, TokenBatch,
-                             ClientSubmit, ClientCancel, ClientAttach, StatusRequest, StatusReport, FsckRequest, FsckReport, TraceRequest, TraceReport, EventsRequest, EventsReport, LinkDown>;
+  using Inbox = std::variant<JoinAccepted, JoinRefused, PeersJoined, PeerLeft, JobAdmitted, JobPlaced, JobFailed, ResumeQuery, TokenBatch,
+                             ClientSubmit, ClientCancel, ClientAttach, StatusRequest, StatusReport, FsckRequest, FsckReport, TraceRequest, TraceReport, EventsRequest, EventsReport, ClusterCommand, ClusterCommandDone, LinkDown>;
 
   Edge(EdgeOptions options, const Tokenizer& tokenizer, ProcessControl& process);
 
@@ -59,6 +59,7 @@ class Edge {
   void on(const JobAdmitted&, Outbox&);
   void on(const JobPlaced&, Outbox&);
   void on(const JobFailed&, Outbox&);
+  void on(const ResumeQuery&, Outbox&);
   void on(const TokenBatch&, Outbox&);
   void on(const ClientSubmit&, Outbox&);
   void on(const ClientCancel&, Outbox&);
@@ -71,6 +72,8 @@ class Edge {
   void on(const TraceReport&, Outbox&);
   void on(const EventsRequest&, Outbox&);
   void on(const EventsReport&, Outbox&);
+  void on(const ClusterCommand&, Outbox&);
+  void on(const ClusterCommandDone&, Outbox&);
   void on(const LinkDown&, Outbox&);
 
   std::size_t streams() const { return streams_.size(); }

@@ -38,6 +38,8 @@ void Edge::on(const FsckReport& report, Outbox& out) { pass_on(report, out); }
 void Edge::on(const EventsRequest& request, Outbox& out) { ask_coordinator(request, out); }
 void Edge::on(const EventsReport& report, Outbox& out) { pass_on(report, out); }
 void Edge::on(const TraceReport& report, Outbox& out) { pass_on(report, out); }
+void Edge::on(const ClusterCommand& command, Outbox& out) { ask_coordinator(command, out); }
+void Edge::on(const ClusterCommandDone& done, Outbox& out) { pass_on(done, out); }
 
 void Edge::on(const TraceRequest& request, Outbox& out) {
   const auto it = by_id_.find(request.id);

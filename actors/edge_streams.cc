@@ -53,6 +53,17 @@ void Edge::on(const JobFailed& failed, Outbox& out) {
   if (out.sender() == coordinator_ && it != streams_.end()) fail_request(it->second.request, failed.code, failed.message, out);
 }
 
+// An attempt is over. Where no position is missing the next one begins behind what is here.
+void Edge::on(const ResumeQuery& query, Outbox& out) {
+  const auto it = streams_.find(query.job);
+  if (out.sender() != coordinator_ || it == streams_.end() || !raise_epoch(it->second, query.epoch)) return;
+  const Stream& stream = it->second;
+  ResumePoint point{query.job, query.epoch, stream.delivered, stream.prompt_known < stream.prompt_due};
+  for (auto next = stream.early.find(static_cast<std::uint32_t>(point.tokens.size())); next != stream.early.end() && next->first == point.tokens.size(); ++next)
+    point.tokens.push_back(next->second.token);
+  out.send(coordinator_, point);
+}
+
 void Edge::take_batch(const TokenBatch& batch, Outbox& out) {
   std::set<JobId> touched;
   const auto stream_of = [&](JobId job, Epoch epoch) -> Stream* {

@@ -17,13 +17,13 @@ namespace baton {
 
 class JobClient {
  public:
-  using Inbox = std::variant<ClientAccepted, ClientTokens, ClientChoiceDone, ClientDone, ClientError, ClientCancelled, StatusReport, FsckReport, TraceReport, EventsReport, LinkDown>;
+  using Inbox = std::variant<ClientAccepted, ClientTokens, ClientChoiceDone, ClientDone, ClientError, ClientCancelled, StatusReport, FsckReport, TraceReport, EventsReport, ClusterCommandDone, LinkDown>;
   using Sink = std::function<void(const Inbox&, Outbox&)>;
 
   JobClient(NodeId edge, std::string edge_address, Sink sink)
       : edge_{edge, {}, 0, 0}, edge_address_(std::move(edge_address)), sink_(std::move(sink)) {}
 
-  // Request: ClientSubmit, ClientCancel, StatusRequest, FsckRequest, TraceRequest, EventsRequest or ClientAttach.
+  // Request: ClientSubmit, ClientCancel, StatusRequest, FsckRequest, TraceRequest, EventsRequest, ClusterCommand or ClientAttach.
   template <class Request>
   void ask(const Request& request, Outbox& out) {
     out.introduce(edge_.node, edge_address_);

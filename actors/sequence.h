@@ -7,6 +7,9 @@
 //                                    '--lost, corrupt or late--> kRunning as a local one (a miss is recomputed here)
 //   kRunning, kHandingOver, kAwaitingKv --an older one needs the blocks--> kPreempted --untouched--> kWaiting
 //
+// An attempt at a job that has been under way begins with the ids that were generated before (`emitted`); they are computed like a
+// prompt. A fetch is a pair of halves without a job: kHandingOver at the source, kAwaitingKv at the destination, nothing is computed.
+//
 // A preempted sequence keeps its turn and what it has generated; it computes prompt and generated tokens again and goes on with the
 // same tokens. A preempted decode half goes on as a local one.
 //
@@ -48,6 +51,7 @@ struct IncomingKv {
   bool open = false;                                // the data plane may still write the blocks
   std::optional<Time> begun;                        // when the first sign of the hand-over came: the next must come in time
   bool asked = false;                               // it has not come in time, and the peer has been asked
+  bool closing = false;                             // with less than was granted: the source had no more
   bool complete = false;                            // closed with everything landed
   std::uint32_t first_block = 0;                    // logical: those before it were found in the prefix cache
   std::map<std::uint32_t, std::uint64_t> landed;    // logical block -> digest of what landed
@@ -70,6 +74,8 @@ struct Sequence {
   SamplingParams sampling;
   PrefixContext context;
   std::vector<TokenId> generated;
+  std::uint32_t emitted = 0;   // of them, those that earlier attempts had generated: the edge has them
+  bool fetch = false;          // nothing but its prompt's KV goes from cache to cache
   ScoredToken first;           // the first of them, with the log-probabilities that decode emits again
   std::uint32_t computed = 0;  // positions whose K and V are in the blocks
   std::vector<BlockId> blocks;  // at least those of the computed positions
@@ -86,6 +92,8 @@ struct Sequence {
   OutgoingKv outgoing;
   IncomingKv incoming;
 
+  // The positions that are computed, and handed over, before this attempt draws a token.
+  std::uint32_t start_length() const { return static_cast<std::uint32_t>(prompt.size()) + emitted; }
   std::uint32_t length() const { return static_cast<std::uint32_t>(prompt.size() + generated.size()); }
   TokenId token_at(std::uint32_t position) const {
     return position < prompt.size() ? prompt[position] : generated[position - prompt.size()];

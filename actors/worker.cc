@@ -16,6 +16,7 @@ Worker::Worker(WorkerOptions options, const EngineInfo& engine_info, EnginePort&
       plane_(plane),
       process_(process),
       coordinator_{options_.coordinator_node, {}, 0, 0},
+      role_(options_.role),
       blocks_(options_.blocks_total, info_.geometry.block_tokens, options_.prefix_hash_mask) {}
 
 void Worker::start(Outbox& out) {
@@ -27,7 +28,7 @@ void Worker::say_hello(Outbox& out) {
   WorkerHello hello;
   hello.name = options_.name;
   hello.pool = options_.pool;
-  hello.role = options_.role;
+  hello.role = role_;
   hello.pid = options_.pid;
   hello.control_address = options_.control_address;
   hello.data_address = plane_.address();
@@ -67,6 +68,7 @@ void Worker::on(const PeersJoined& joined, Outbox& out) {
     if (card.actor.node == out.self().node) continue;
     out.introduce(card.actor.node, card.control_address);
     if (!card.data_address.empty()) plane_.connect({card.actor.node, card.actor.incarnation}, card.data_address);
+    has_data_peers_ |= !card.data_address.empty();
     peers_[card.actor.node] = card;
   }
 }
@@ -80,6 +82,7 @@ void Worker::on(const PeerLeft& left, Outbox& out) {
 void Worker::lose_peer(NodeId node, Incarnation life, Outbox& out) {
   const auto card = peers_.find(node);
   if (card != peers_.end() && card->second.actor.incarnation == life) peers_.erase(card);
+  cut_edges_.erase({node, life});
   std::erase_if(early_grants_, [&](const auto& entry) { return entry.second.second.node == node && entry.second.second.incarnation == life; });
   // Ending a sequence removes it from the map, so the ids are gathered first.
   std::vector<std::uint64_t> affected;
@@ -107,7 +110,11 @@ void Worker::on(const LinkDown& down, Outbox& out) {
   if (down.node != options_.coordinator_node) {
     // It may live on for others, but these two lives never speak again: what one awaits of the other will not come.
     const auto peer = peers_.find(down.node);
-    if (peer != peers_.end() && peer->second.actor.incarnation == down.incarnation) lose_peer(down.node, down.incarnation, out);
+    if (peer == peers_.end() || peer->second.actor.incarnation != down.incarnation) return;
+    if (!peer->second.data_address.empty()) return lose_peer(down.node, down.incarnation, out);
+    // An edge: the way to it leads through the coordinator now.
+    if (cut_edges_.size() < kCutEdgesMax && cut_edges_.insert({down.node, down.incarnation}).second)
+      out.send(coordinator_, RelayedBatch{peer->second.actor, {}});
     return;
   }
   // A life that has ended the link never takes it up again, so neither a member nor a newcomer can go on as who it is.
@@ -153,6 +160,14 @@ void Worker::on(const FsckRequest& request, Outbox& out) {
   report.complete = true;
   report.accounts.push_back(account());
   out.send(out.sender(), report);
+}
+
+void Worker::on(const RoleChange& change, Outbox& out) {
+  if (out.sender() == coordinator_) role_ = change.role;
+}
+
+void Worker::leave(Outbox& out) {
+  if (joined_) out.send(coordinator_, WorkerLeaving{});
 }
 
 FsckAccount Worker::account() const {

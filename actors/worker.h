@@ -69,7 +69,7 @@ struct SlotCounts {
 class Worker {
  public:
   using Inbox = std::variant<JoinAccepted, JoinRefused, PeersJoined, PeerLeft, HeartbeatAck, StartPrefill, StartDecode, CancelJob,
-                             Grant, KvHandoff, TransferResult, FsckRequest, LinkDown>;
+                             Grant, KvHandoff, TransferResult, FsckRequest, RoleChange, LinkDown>;
 
   Worker(WorkerOptions options, const EngineInfo& engine_info, EnginePort& engine, DataPlane& plane, ProcessControl& process);
 
@@ -89,7 +89,10 @@ class Worker {
   void on(const KvHandoff&, Outbox&);
   void on(const TransferResult&, Outbox&);
   void on(const FsckRequest&, Outbox&);
+  void on(const RoleChange&, Outbox&);
 
+  // The process was asked to end: asks the coordinator to move its jobs away. It may end once idle().
+  void leave(Outbox& out);
   void on_data_plane(const DataPlaneEvent& event, Outbox& out);
 
   // The block accounts with every complaint of check_integrity(); empty `problems` when all is well.
@@ -115,6 +118,7 @@ class Worker {
   // worker_steps.cc: continuous batching and the life of a sequence
   Sequence* find(JobId job, Epoch epoch);
   void add(Sequence sequence, Outbox& out);
+  std::optional<FinishReason> ended_by(const Sequence& sequence) const;
   void maybe_step(Outbox& out);
   BatchPlan plan_step(Outbox& out);
   SequencePlan plan_share(Sequence& sequence, std::uint32_t tokens);
@@ -130,6 +134,7 @@ class Worker {
   void bury(JobId job, Epoch epoch);
   bool buried(JobId job, Epoch epoch) const;
   void flush(Outbox& out);
+  void send_to_edge(const ActorRef& edge, TokenBatch batch, Outbox& out);
 
   // worker_blocks.cc: admission, growth, preemption, and the prefix cache
   void admit_waiting(Outbox& out);
@@ -138,6 +143,7 @@ class Worker {
   bool may_reuse(const Sequence& sequence) const;
   std::vector<BlockId> cached_prefix(const Sequence& sequence) const;
   void take_prefix(Sequence& sequence, const std::vector<BlockId>& found, Outbox& out);
+  void know_digests(Sequence& sequence);
   void extend_prefix(Sequence& sequence, Outbox& out);
   void publish(Sequence& sequence);
   void take_blocks(Sequence& sequence, std::uint32_t count);
@@ -147,14 +153,22 @@ class Worker {
   void step_back(Sequence& sequence, Outbox& out);
   void let_go(Sequence& sequence, Outbox& out);
 
+  // worker_fetch.cc: KV from cache to cache
+  void begin_fetch(Sequence& sequence, Outbox& out);
+  void check_fetch(Sequence& sequence, Outbox& out);
+  void end_fetch(Sequence& sequence, const std::string& why, Outbox& out);
+
   // worker_kv.cc: both halves of a hand-over
   void open_transfer(Sequence& sequence, Outbox& out);
   void send_grant(const Sequence& sequence, Outbox& out);
   void hand_over(Sequence& sequence, Outbox& out);
   void push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out);
+  void give_up_push(Sequence& sequence, Outbox& out);
   void close_incoming(Sequence& sequence);
   void check_incoming(Sequence& sequence, Outbox& out);
+  bool is_as_sent(const Sequence& sequence, std::uint32_t block) const;
   void adopt(Sequence& sequence, Outbox& out);
+  void take_in(Sequence& sequence, std::uint32_t blocks);
   void forgo_transfer(Sequence& sequence, const std::string& why, Outbox& out);
   void recompute(Sequence& sequence, const std::string& why, Outbox& out);
   void watch_incoming(Sequence& sequence, Outbox& out);
@@ -167,6 +181,7 @@ class Worker {
 
   static constexpr std::size_t kTombstonesMax = 1u << 16;
   static constexpr std::size_t kEarlyGrantsMax = 1u << 14;
+  static constexpr std::size_t kCutEdgesMax = 4096;
   static constexpr std::size_t kReasonBytesMax = 1024;
   static constexpr std::size_t kPromptItemsPerMessage = 1024;  // each with up to 20 likeliest tokens
   static constexpr Duration kHelloInterval = std::chrono::seconds(1);
@@ -178,6 +193,7 @@ class Worker {
   ProcessControl& process_;
 
   ActorRef coordinator_;
+  Role role_;
   bool joined_ = false;
   Duration heartbeat_interval_{};
   std::uint32_t heartbeat_miss_ = 0;
@@ -186,6 +202,7 @@ class Worker {
   Heartbeat stats_;
   TrafficCounters traffic_;
   std::map<NodeId, PeerCard> peers_;
+  bool has_data_peers_ = false;  // other workers, now or before
   std::set<PeerKey> redial_;  // whose data connection broke since the last heartbeat
 
   BlockCache blocks_;
@@ -203,6 +220,7 @@ class Worker {
   bool step_running_ = false;
   std::map<std::uint64_t, std::uint32_t> in_step_;  // sequence id -> tokens in the running step
   Batches batches_;
+  std::set<PeerKey> cut_edges_;  // whom this life cannot reach any more; at most kCutEdgesMax
 };
 
 }  // namespace baton

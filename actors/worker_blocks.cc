@@ -33,7 +33,7 @@ std::uint32_t Worker::blocks_spoken_for() const {
     if (sequence.phase != SequencePhase::kRunning && sequence.phase != SequencePhase::kAwaitingKv) continue;
     const auto has = static_cast<std::uint32_t>(sequence.blocks.size());
     const std::uint32_t wants = std::max(has, info_.geometry.blocks_for(sequence.length()));
-    const std::uint64_t grows_to = sequence.prompt.size() + (sequence.kind == SequenceKind::kPrefillHalf ? 0 : sequence.sampling.max_tokens - 1);
+    const std::uint64_t grows_to = sequence.kind == SequenceKind::kPrefillHalf ? sequence.start_length() : sequence.prompt.size() + sequence.sampling.max_tokens - 1;
     blocks += wants - has + (info_.geometry.blocks_for(grows_to) > wants ? 1 : 0);
   }
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, options_.blocks_total));
@@ -46,7 +46,7 @@ bool Worker::admit(Sequence& sequence, Outbox& out) {
   const std::uint32_t needed = info_.geometry.blocks_for(sequence.length()) - static_cast<std::uint32_t>(found.size());
   if (std::uint64_t{needed} + static_cast<std::uint64_t>(revived) + blocks_spoken_for() > blocks_.counts().available()) return false;
   sequence.phase = SequencePhase::kRunning;
-  if (!sequence.recomputes && may_reuse(sequence)) stats_.prefix_cache_queries += sequence.prompt.size();
+  if (!sequence.recomputes && may_reuse(sequence)) stats_.prefix_cache_queries += sequence.start_length();
   take_prefix(sequence, found, out);
   if (sequence.kind == SequenceKind::kDecodeHalf) {
     take_blocks(sequence, needed);
@@ -61,14 +61,15 @@ bool Worker::admit(Sequence& sequence, Outbox& out) {
 bool Worker::may_reuse(const Sequence& sequence) const { return options_.prefix_caching && !sequence.sampling.prompt_logprobs; }
 
 // The cached blocks that go on where the sequence's own end. Never the block of its last token, which is computed in any case:
-// the next token is drawn from what that computes.
+// the next token is drawn from what that computes. (A fetch draws none.)
 std::vector<BlockId> Worker::cached_prefix(const Sequence& sequence) const {
   std::vector<BlockId> found;
   if (!may_reuse(sequence)) return found;
   const std::uint32_t block_tokens = info_.geometry.block_tokens;
   std::optional<BlockId> parent;
   if (!sequence.blocks.empty()) parent = sequence.blocks.back();
-  for (std::uint32_t first = sequence.published * block_tokens; first + block_tokens < sequence.length(); first += block_tokens) {
+  const std::uint32_t length = sequence.length() - (sequence.fetch ? 0 : 1);
+  for (std::uint32_t first = sequence.published * block_tokens; first + block_tokens <= length; first += block_tokens) {
     const auto block = blocks_.find(sequence.context, parent, sequence.tokens(first, block_tokens));
     if (!block) break;
     found.push_back(*block);
@@ -86,15 +87,18 @@ void Worker::take_prefix(Sequence& sequence, const std::vector<BlockId>& found, 
   const auto tokens = static_cast<std::uint32_t>(found.size() * info_.geometry.block_tokens);
   if (!sequence.recomputes) stats_.prefix_cache_hits += tokens;
   if (!sequence.recomputes) sequence.cached_tokens += tokens;
-  if (sequence.kind != SequenceKind::kPrefillHalf) return;
-  // Where the first digest is missing the next step computes it and those after it.
+  know_digests(sequence);
+  if (sequence.kind == SequenceKind::kPrefillHalf) hand_over(sequence, out);
+}
+
+// Where the first digest is missing the next step computes it and those after it.
+void Worker::know_digests(Sequence& sequence) {
   std::vector<std::uint64_t>& digests = sequence.outgoing.digests;
   while (digests.size() < sequence.published) {
     const auto digest = blocks_.digest(sequence.blocks[digests.size()]);
     if (!digest) break;
     digests.push_back(*digest);
   }
-  hand_over(sequence, out);
 }
 
 // Another sequence with the same beginning may have filled blocks since this one was admitted.
@@ -149,8 +153,9 @@ void Worker::make_room(const Sequence& needy, Outbox& out) {
              (sequence.phase == SequencePhase::kHandingOver && !sequence.outgoing.last_sent);
     });
     if (victim == sequences_.rend() || victim->first <= needy.id) return;
-    preempt(victim->second, out);
-    next = std::next(victim);
+    const std::uint64_t id = victim->first;
+    preempt(victim->second, out);  // a fetch may be gone with it
+    next = std::make_reverse_iterator(sequences_.lower_bound(id));
   }
 }
 
@@ -171,10 +176,10 @@ void Worker::step_back(Sequence& sequence, Outbox& out) {
   CHECK(sequence.phase == SequencePhase::kPreempted);
   if (sequence.incoming.open || sequence.outgoing.pushes_pending > 0) return;
   if (sequence.kind == SequenceKind::kDecodeHalf) forgo_transfer(sequence, "an older job needed the blocks", out);
-  if (sequence.kind == SequenceKind::kPrefillHalf) {
-    sequence.generated.clear();  // the first token is drawn again, the same
-    sequence.outgoing.digests.clear();
-  }
+  if (sequence.fetch && sequence.kind == SequenceKind::kDecodeHalf) return end_fetch(sequence, "an older job needed the blocks", out);
+  if (sequence.fetch) return fail_job(sequence, ErrorCode::kResourceExhausted, "an older job needed the blocks", out);
+  if (sequence.kind == SequenceKind::kPrefillHalf) sequence.generated.resize(sequence.emitted);  // the first token is drawn again, the same
+  sequence.outgoing.digests.clear();
   blocks_.release(sequence.blocks, sequence.id);
   sequence.blocks.clear();
   sequence.published = sequence.computed = 0;

@@ -21,14 +21,13 @@ void Worker::open_transfer(Sequence& sequence, Outbox& out) {
     recompute(sequence, "the prefill worker left before it began", out);
     return;
   }
-  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
   sequence.phase = SequencePhase::kAwaitingKv;
   sequence.incoming.first_block = sequence.published;  // what was found here need not come
   sequence.incoming.transfer = TransferId{out.random().next(), out.random().next()};
   sequence.incoming.open = true;
   by_transfer_[sequence.incoming.transfer] = sequence.id;
   plane_.open(sequence.incoming.transfer, {sequence.peer.node, sequence.peer.incarnation},
-              make_places(info_.geometry, sequence.blocks, prompt_tokens, sequence.incoming.first_block), options_.grant_time_limit);
+              make_places(info_.geometry, sequence.blocks, sequence.start_length(), sequence.incoming.first_block), options_.grant_time_limit);
   send_grant(sequence, out);
 }
 
@@ -66,7 +65,9 @@ void Worker::on_event(const PieceArrived& arrived, Outbox& out) {
   sequence.incoming.bytes += bytes;
   stats_.kv_bytes_received += bytes;
   sequence.incoming.transport = plane_.transport(arrived.from);
-  if (sequence.phase == SequencePhase::kAwaitingKv) watch_incoming(sequence, out);
+  if (sequence.phase != SequencePhase::kAwaitingKv) return;
+  watch_incoming(sequence, out);
+  if (sequence.fetch) check_fetch(sequence, out);
 }
 
 void Worker::on(const KvHandoff& handoff, Outbox& out) {
@@ -77,7 +78,7 @@ void Worker::on(const KvHandoff& handoff, Outbox& out) {
     if (handoff.last) out.send(out.sender(), TransferResult{handoff.transfer, handoff.job, handoff.epoch, false, "not awaited"});
     return;
   }
-  const std::uint64_t blocks = info_.geometry.blocks_for(sequence->prompt.size());
+  const std::uint64_t blocks = info_.geometry.blocks_for(sequence->start_length());
   for (std::size_t i = 0; i < handoff.handles.size() && handoff.first_block + i < blocks; ++i)
     sequence->incoming.handles[handoff.first_block + static_cast<std::uint32_t>(i)] = handoff.handles[i];
   if (handoff.last) {
@@ -96,10 +97,10 @@ void Worker::on_event(const TransferClosed& closed, Outbox& out) {
   Sequence& sequence = sequences_.at(it->second);
   by_transfer_.erase(it);
   sequence.incoming.open = false;
-  const auto places = info_.geometry.blocks_for(sequence.prompt.size()) - sequence.incoming.first_block;
+  const auto places = info_.geometry.blocks_for(sequence.start_length()) - sequence.incoming.first_block;
   sequence.incoming.complete = sequence.incoming.landed.size() == places;
   if (sequence.phase != SequencePhase::kAwaitingKv) let_go(sequence, out);
-  else if (sequence.incoming.complete) check_incoming(sequence, out);
+  else if (sequence.incoming.complete || sequence.fetch) check_incoming(sequence, out);
   else recompute(sequence, closed.reason, out);
 }
 
@@ -110,8 +111,18 @@ void Worker::close_incoming(Sequence& sequence) {
   blocks_.quarantine(std::span(sequence.blocks).subspan(sequence.incoming.first_block), sequence.id);
 }
 
+// What has landed in a logical block is what the peer says it sent.
+bool Worker::is_as_sent(const Sequence& sequence, std::uint32_t block) const {
+  const auto handle = sequence.incoming.handles.find(block);
+  const auto landed = sequence.incoming.landed.find(block);
+  return handle != sequence.incoming.handles.end() && landed != sequence.incoming.landed.end() && handle->second.worker == sequence.peer.node &&
+         handle->second.incarnation == sequence.peer.incarnation && handle->second.group == info_.geometry.group &&
+         handle->second.tokens == tokens_in_block(info_.geometry, sequence.start_length(), block) && handle->second.digest == landed->second;
+}
+
 // Adopts the sequence, or finds the miss, once everything that can be known is known.
 void Worker::check_incoming(Sequence& sequence, Outbox& out) {
+  if (sequence.fetch) return check_fetch(sequence, out);
   IncomingKv& incoming = sequence.incoming;
   if (incoming.open) return;
   const bool peer_gone = !peers_.contains(sequence.peer.node) || peers_.at(sequence.peer.node).actor != sequence.peer;
@@ -119,21 +130,13 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
     if (peer_gone) recompute(sequence, "the prefill worker left before it said what it sent", out);
     return;
   }
-  const auto prompt_tokens = static_cast<std::uint32_t>(sequence.prompt.size());
-  const std::uint32_t blocks = info_.geometry.blocks_for(prompt_tokens);
+  const std::uint32_t blocks = info_.geometry.blocks_for(sequence.start_length());
   if (incoming.first.token < 0 || static_cast<std::uint32_t>(incoming.first.token) >= info_.vocab_size) {
     recompute(sequence, "the first token is outside the vocabulary", out);
     return;
   }
   for (std::uint32_t i = incoming.first_block; i < blocks; ++i) {
-    const auto handle = incoming.handles.find(i);
-    const auto landed = incoming.landed.find(i);
-    const bool same = handle != incoming.handles.end() && landed != incoming.landed.end() &&
-                      handle->second.worker == sequence.peer.node && handle->second.incarnation == sequence.peer.incarnation &&
-                      handle->second.group == info_.geometry.group &&
-                      handle->second.tokens == tokens_in_block(info_.geometry, prompt_tokens, i) &&
-                      handle->second.digest == landed->second;
-    if (!same) {
+    if (!is_as_sent(sequence, i)) {
       recompute(sequence, "block " + std::to_string(i) + " is not what was sent", out);
       return;
     }
@@ -141,21 +144,27 @@ void Worker::check_incoming(Sequence& sequence, Outbox& out) {
   adopt(sequence, out);
 }
 
-// What has come is verified, so it is as good as computed here: others may use it too. From here on the sequence is a local one.
+// So many logical blocks are verified, so they are as good as computed here: others may use them too.
+void Worker::take_in(Sequence& sequence, std::uint32_t blocks) {
+  sequence.computed = std::min(sequence.start_length(), blocks * info_.geometry.block_tokens);
+  publish(sequence);
+  for (std::uint32_t i = sequence.incoming.first_block; i < sequence.published; ++i) blocks_.note_digest(sequence.blocks[i], sequence.incoming.landed.at(i));
+  know_digests(sequence);
+}
+
+// From here on the sequence is a local one.
 void Worker::adopt(Sequence& sequence, Outbox& out) {
   IncomingKv& incoming = sequence.incoming;
   overdue_.cancel(sequence.id);
   out.send(sequence.peer, TransferResult{incoming.transfer, sequence.job, sequence.epoch, true, {}});
   sequence.kind = SequenceKind::kLocal;
-  sequence.computed = static_cast<std::uint32_t>(sequence.prompt.size());
-  publish(sequence);
-  for (std::uint32_t i = incoming.first_block; i < sequence.published; ++i) blocks_.note_digest(sequence.blocks[i], incoming.landed.at(i));
+  take_in(sequence, info_.geometry.blocks_for(sequence.start_length()));
   incoming.landed.clear();
   incoming.handles.clear();
   if (incoming.begun) sequence.handed_over = out.now() - *incoming.begun;
   sequence.first_at = out.now();
   emit(sequence, incoming.first);  // again: prefill may die with its own batch undelivered
-  sequence.generated = {incoming.first.token};
+  sequence.generated.push_back(incoming.first.token);
   sequence.phase = SequencePhase::kRunning;
 }
 
@@ -173,10 +182,11 @@ void Worker::forgo_transfer(Sequence& sequence, const std::string& why, Outbox& 
 // A miss. The sequence has its blocks and its prompt, so this worker computes what it did not get; tokens that prefill already
 // sent come out again with equal content.
 void Worker::recompute(Sequence& sequence, const std::string& why, Outbox& out) {
+  if (sequence.fetch) return end_fetch(sequence, why, out);
   overdue_.cancel(sequence.id);
   forgo_transfer(sequence, why, out);
   sequence.computed = sequence.published * info_.geometry.block_tokens;
-  sequence.generated.clear();
+  sequence.generated.resize(sequence.emitted);
   sequence.phase = SequencePhase::kRunning;
 }
 
@@ -208,7 +218,7 @@ void Worker::on(const Grant& grant, Outbox& out) {
 void Worker::hand_over(Sequence& sequence, Outbox& out) {
   OutgoingKv& outgoing = sequence.outgoing;
   if (!outgoing.grant || outgoing.last_sent || outgoing.declined) return;
-  const std::uint32_t blocks = info_.geometry.blocks_for(sequence.prompt.size());
+  const std::uint32_t blocks = info_.geometry.blocks_for(sequence.start_length());
   if (outgoing.grant->blocks.empty() || outgoing.grant->blocks.size() + outgoing.grant->first_block != blocks) {
     outgoing.grant.reset();  // nonsense from a peer: as good as none
     return;
@@ -230,7 +240,7 @@ void Worker::push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out) {
   for (std::uint32_t i = outgoing.blocks_pushed; i < outgoing.blocks_pushed + count; ++i)
     handoff.handles.push_back({out.self().node, out.self().incarnation, info_.geometry.group, sequence.blocks[i],
                                blocks_.generation(sequence.blocks[i]),
-                               tokens_in_block(info_.geometry, static_cast<std::uint32_t>(sequence.prompt.size()), i), outgoing.digests[i]});
+                               tokens_in_block(info_.geometry, sequence.start_length(), i), outgoing.digests[i]});
   if (count > 0) {
     const std::uint64_t ticket = next_ticket_++;
     const PeerKey to{sequence.peer.node, sequence.peer.incarnation};
@@ -256,6 +266,16 @@ void Worker::push_blocks(Sequence& sequence, std::uint32_t count, Outbox& out) {
 
 void Worker::on(const TransferResult& result, Outbox& out) {
   Sequence* sequence = find(result.job, result.epoch);
+  const bool awaited = sequence != nullptr && sequence->phase == SequencePhase::kAwaitingKv && sequence->incoming.transfer == result.transfer &&
+                       sequence->peer == out.sender() && !result.ok;
+  if (awaited) {
+    // Nothing more will come. Where the transfer is open, word of its closing follows.
+    if (sequence->incoming.open) plane_.close(result.transfer);
+    else recompute(*sequence, result.reason, out);
+    flush(out);
+    maybe_step(out);
+    return;
+  }
   const bool ours = sequence != nullptr && sequence->kind == SequenceKind::kPrefillHalf && sequence->outgoing.grant &&
                     sequence->outgoing.grant->transfer == result.transfer && sequence->peer == out.sender();
   if (!ours) return;
@@ -277,7 +297,18 @@ void Worker::on_event(const PushDone& done, Outbox& out) {
   traffic_.end(done.ticket, done.ok, plane_.transport(it->second.second), out.now());
   by_ticket_.erase(it);
   --sequence.outgoing.pushes_pending;
-  let_go(sequence, out);
+  const bool under_way = sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kHandingOver;
+  if (!done.ok && under_way && !sequence.outgoing.declined) give_up_push(sequence, out);
+  else let_go(sequence, out);
+}
+
+// The peer is told at once, so that it computes what it will not get instead of waiting until its time limit.
+void Worker::give_up_push(Sequence& sequence, Outbox& out) {
+  const TransferId transfer = sequence.outgoing.grant->transfer;
+  out.send(sequence.peer, TransferResult{transfer, sequence.job, sequence.epoch, false, "a push failed"});
+  if (sequence.phase == SequencePhase::kHandingOver) return end(sequence, out);
+  sequence.outgoing.declined = true;  // in the middle of the prompt; the first token still comes from here
+  plane_.abandon(transfer);
 }
 
 // Membership is the coordinator's to decide; as long as the peer is in, its address is valid. Dialled with the next heartbeat:

@@ -20,6 +20,9 @@ Sequence sequence_of(const Start& start) {
   sequence.prompt = start.prompt;
   sequence.sampling = start.sampling;
   sequence.context.salt = start.cache_salt;
+  sequence.generated = start.emitted;
+  sequence.emitted = static_cast<std::uint32_t>(start.emitted.size());
+  sequence.fetch = start.fetch;
   return sequence;
 }
 
@@ -63,20 +66,38 @@ void Worker::add(Sequence sequence, Outbox& out) {
   const std::uint64_t id = sequence.id;
   by_job_[sequence.job] = id;
   Sequence& added = sequences_.emplace(id, std::move(sequence)).first->second;
-  const bool tokens_known = std::all_of(added.prompt.begin(), added.prompt.end(), [this](TokenId token) {
-    return token >= 0 && static_cast<std::uint32_t>(token) < info_.vocab_size;
-  });
+  const auto known = [this](TokenId token) { return token >= 0 && static_cast<std::uint32_t>(token) < info_.vocab_size; };
+  const bool tokens_known = std::ranges::all_of(added.prompt, known) && std::ranges::all_of(added.generated, known);
+  if (added.fetch) {
+    if (tokens_known) begin_fetch(added, out);
+    else end(added, out);
+    flush(out);
+    return;
+  }
   const std::uint64_t tokens = added.prompt.size() + added.sampling.max_tokens;
   if (added.prompt.empty() || added.sampling.max_tokens == 0 || !tokens_known)
     fail_job(added, ErrorCode::kInvalidArgument, "the prompt is empty or has ids outside the vocabulary", out);
-  else if (const auto known = validate_ids(added.sampling, info_.vocab_size); !known)
-    fail_job(added, known.error().code, known.error().message, out);
+  else if (const auto valid = validate_ids(added.sampling, info_.vocab_size); !valid)
+    fail_job(added, valid.error().code, valid.error().message, out);
   else if (tokens > info_.max_model_len || info_.geometry.blocks_for(tokens) > options_.blocks_total)
     fail_job(added, ErrorCode::kInvalidArgument, "the prompt and max_tokens need " + std::to_string(tokens) + " tokens of KV, " + options_.name + " has " +
                                                      std::to_string(std::min<std::uint64_t>(info_.max_model_len, std::uint64_t{options_.blocks_total} * info_.geometry.block_tokens)) +
                                                      ": lower max_tokens, or raise kv_cache.memory", out);
+  else if (const auto reason = ended_by(added); reason && added.emitted > 0) {
+    // Its last token was known, but not that it was the last.
+    finish(added, *reason);
+    end(added, out);
+  }
   flush(out);
   maybe_step(out);
+}
+
+// Why nothing follows what has been generated.
+std::optional<FinishReason> Worker::ended_by(const Sequence& sequence) const {
+  if (sequence.generated.empty()) return std::nullopt;
+  if (sequence.sampling.stops_at(sequence.generated.back(), info_.stop_tokens)) return FinishReason::kStop;
+  if (sequence.generated.size() >= sequence.sampling.max_tokens) return FinishReason::kLength;
+  return std::nullopt;
 }
 
 void Worker::maybe_step(Outbox& out) {
@@ -133,9 +154,12 @@ SequencePlan Worker::plan_share(Sequence& sequence, std::uint32_t tokens) {
   share.blocks = sequence.blocks;
   share.sample = end_position == sequence.length();
   plan_sampling(sequence, share);
-  if (sequence.kind == SequenceKind::kPrefillHalf) {
-    share.digest_begin = static_cast<std::uint32_t>(sequence.outgoing.digests.size());
-    share.digest_end = share.sample ? info_.geometry.blocks_for(end_position) : end_position / info_.geometry.block_tokens;
+  // A block that is cached may be asked for by another worker at any time: its digest is made while it is at hand.
+  const bool hands_over = sequence.kind == SequenceKind::kPrefillHalf;
+  if (hands_over || (options_.prefix_caching && has_data_peers_)) {
+    const std::uint32_t end = hands_over && share.sample ? info_.geometry.blocks_for(end_position) : end_position / info_.geometry.block_tokens;
+    share.digest_begin = std::min(static_cast<std::uint32_t>(sequence.outgoing.digests.size()), end);
+    share.digest_end = end;
   }
   sequence.in_step = true;
   in_step_[sequence.id] = tokens;
@@ -174,14 +198,13 @@ void Worker::take_result(Sequence& sequence, const SequenceResult& result, std::
   }
   if (result.sampled) {
     const ScoredToken drawn{result.token, result.logprob, result.top};
-    if (sequence.generated.empty()) sequence.first = drawn;
+    if (sequence.generated.size() == sequence.emitted) sequence.first = drawn;
     emit_timing(sequence, out.now());
     emit(sequence, drawn);
     sequence.generated.push_back(result.token);
     ++stats_.tokens_generated;
-    const bool stop = sequence.sampling.stops_at(result.token, info_.stop_tokens);
-    if (stop || sequence.generated.size() >= sequence.sampling.max_tokens) {
-      finish(sequence, stop ? FinishReason::kStop : FinishReason::kLength);
+    if (const auto reason = ended_by(sequence)) {
+      finish(sequence, *reason);
       end(sequence, out);
       return;
     }
@@ -208,7 +231,7 @@ void Worker::emit(const Sequence& sequence, const ScoredToken& drawn) {
 // Of the token that is about to be emitted, if it is one of the first two. A prefill worker draws the first only.
 void Worker::emit_timing(Sequence& sequence, Time now) {
   const auto index = static_cast<std::uint32_t>(sequence.generated.size());
-  if (index > 1) return;
+  if (index > 1 || (index == 1 && sequence.first_at == Time{})) return;
   const auto nanoseconds = [](Duration duration) { return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)); };
   TokenTiming timing{sequence.job, sequence.epoch, index, 0, 0, 0, 0, false, sequence.preemptions};
   if (index == 0) {
@@ -231,7 +254,7 @@ void Worker::emit_prompt(const Sequence& sequence, const std::vector<ScoredToken
   for (const ScoredToken& each : scored) {
     items.push_back({sequence.job, sequence.epoch, ++position, each.token, each.logprob, each.top});
     if (items.size() < kPromptItemsPerMessage) continue;
-    out.send(sequence.edge, TokenBatch{{}, {}, {}, std::exchange(items, {})});
+    send_to_edge(sequence.edge, TokenBatch{{}, {}, {}, std::exchange(items, {})}, out);
   }
 }
 
@@ -296,10 +319,15 @@ bool Worker::buried(JobId job, Epoch epoch) const {
 
 // One batch per step and destination, never one message per token.
 void Worker::flush(Outbox& out) {
-  for (const auto& [edge, batch] : batches_.to_edges) out.send(edge, batch);
+  for (auto& [edge, batch] : batches_.to_edges) send_to_edge(edge, std::move(batch), out);
   TokenBatch& all = batches_.to_coordinator;
   if (!all.tokens.empty() || !all.finished.empty() || !all.released.empty()) out.send(coordinator_, all);
   batches_ = {};
+}
+
+void Worker::send_to_edge(const ActorRef& edge, TokenBatch batch, Outbox& out) {
+  if (cut_edges_.contains({edge.node, edge.incarnation})) out.send(coordinator_, RelayedBatch{edge, std::move(batch)});
+  else out.send(edge, batch);
 }
 
 }  // namespace baton

@@ -28,6 +28,10 @@ const char* name_of(EventKind kind) {
     case EventKind::kRefused: return "refused";
     case EventKind::kRedispatched: return "redispatched";
     case EventKind::kDraining: return "draining";
+    case EventKind::kDrained: return "drained";
+    case EventKind::kRole: return "role";
+    case EventKind::kMoved: return "moved";
+    case EventKind::kQuarantined: return "quarantined";
   }
   return "?";
 }

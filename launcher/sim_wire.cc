@@ -45,7 +45,7 @@ class SimCluster::Exit final : public ProcessControl {
     asked_ = true;
     context_.after(Duration{0}, [this] {
       ++cluster_.worker_exits_;
-      cluster_.worker_ended(context_.name());
+      cluster_.worker_ended(context_.name(), false);
     });
   }
 
@@ -128,6 +128,12 @@ SimCluster::SimCluster(EventHeap& heap, const SimClusterOptions& options)
     context.executor().post(0, [actor = &process->actor](Outbox& out) { actor->start(out); });
     return process;
   });
+  add_client(
+      "client/operator", [](const JobClient::Inbox&, Outbox&) {},
+      [this](JobClient& client, Outbox&, SimNodeContext& context) {
+        operator_ = &client;
+        operator_context_ = &context;
+      });
   world_.set_link_limits(options_.worker_links);
   for (const SimPool& pool : options_.pools)
     for (std::uint32_t i = 0; i < pool.replicas; ++i) add_worker(pool, i);
@@ -143,6 +149,7 @@ void SimCluster::add_worker(const SimPool& pool, std::uint32_t index) {
     worker.name = name;
     worker.pool = pool.name;
     worker.role = pool.role;
+    worker.pid = pids_["worker/" + name] = ++last_pid_;
     worker.control_address = context.address();
     worker.coordinator_address = SimWorld::address_of("coordinator");
     worker.coordinator_node = coordinator_node();
@@ -160,16 +167,30 @@ void SimCluster::add_worker(const SimPool& pool, std::uint32_t index) {
 }
 
 void SimCluster::kill_worker(const std::string& name) {
-  if (world_.alive(name)) worker_ended(name);
+  if (world_.alive(name)) worker_ended(name, true);
 }
 
-void SimCluster::worker_ended(const std::string& name) {
+void SimCluster::worker_ended(const std::string& name, bool crashed) {
   const bool is_worker = std::find(workers_.begin(), workers_.end(), name) != workers_.end();
   if (auto* process = world_.process(name); is_worker && process != nullptr) fabric_.kill(static_cast<WorkerProcess*>(process)->key);
   world_.kill(name);
+  if (is_worker) {
+    ClusterCommand ended;
+    ended.action = ClusterAction::kProcessEnded;
+    ended.worker = name.substr(name.find('/') + 1);
+    ended.pid = pids_.at(name);
+    ended.detail = crashed ? "killed" : "exit status 1";
+    ended.crashed = crashed;
+    heap_.after(options_.notice_after, [this, ended] { command(ended); });
+  }
   heap_.after(options_.restart_after, [this, name] {
     if (!world_.alive(name)) world_.restart(name);
   });
+}
+
+void SimCluster::command(ClusterCommand command) {
+  if (operator_ == nullptr) return;
+  operator_context_->executor().post(0, [this, command = std::move(command)](Outbox& out) { operator_->ask(command, out); });
 }
 
 void SimCluster::pause_worker(const std::string& name) {

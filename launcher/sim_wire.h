@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -42,6 +43,7 @@ struct SimClusterOptions {
   Duration step_per_token = std::chrono::microseconds(20);
   Duration transfer_time_limit = std::chrono::seconds(1);
   Duration restart_after = std::chrono::milliseconds(50);
+  Duration notice_after = std::chrono::milliseconds(1);  // until the supervisor has told the coordinator of a death
 };
 
 class SimCluster {
@@ -52,7 +54,9 @@ class SimCluster {
   SimWorld& world() { return world_; }
   SimFabric& fabric() { return fabric_; }
   const std::vector<std::string>& workers() const { return workers_; }
-  void kill_worker(const std::string& name);  // comes back after restart_after
+  void kill_worker(const std::string& name);  // comes back after restart_after; the supervisor tells the coordinator
+  // Asks the coordinator as an operator does; answers are not waited for.
+  void command(ClusterCommand command);
   void pause_worker(const std::string& name);
   void resume_worker(const std::string& name);
   // Cuts the data network between the present lives of two workers.
@@ -79,7 +83,7 @@ class SimCluster {
   class Exit;
 
   void add_worker(const SimPool& pool, std::uint32_t index);
-  void worker_ended(const std::string& name);
+  void worker_ended(const std::string& name, bool crashed);
 
   EventHeap& heap_;
   const SimClusterOptions options_;
@@ -88,6 +92,10 @@ class SimCluster {
   std::vector<std::string> workers_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::uint64_t worker_exits_ = 0;
+  std::map<std::string, std::uint32_t> pids_;  // of the workers' present lives
+  std::uint32_t last_pid_ = 0;
+  JobClient* operator_ = nullptr;  // the supervisor's and the operator's way to the coordinator
+  SimNodeContext* operator_context_ = nullptr;
   std::vector<std::pair<PeerKey, PeerKey>> cuts_;
   std::vector<std::string> complaints_;
 };

@@ -20,6 +20,7 @@ const char* name_of(WorkerState state) {
     case WorkerState::kReady: return "ready";
     case WorkerState::kDraining: return "draining";
     case WorkerState::kLost: return "lost";
+    case WorkerState::kDrained: return "drained";
   }
   return "?";
 }

@@ -46,7 +46,7 @@ CoordinatorOptions coordinator_options(const Topology& topology) {
   options.jobs_max = topology.scheduling.max_num_queued_reqs;
   options.queued_tokens_max = topology.scheduling.max_num_queued_tokens;
   options.request_time_limit = topology.scheduling.request_timeout;
-  options.attempts_max = topology.lifecycle.on_worker_loss == WorkerLossOption::kResume ? 3 : 1;
+  options.resume = topology.lifecycle.on_worker_loss == WorkerLossOption::kResume;
   return options;
 }
 

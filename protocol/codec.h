@@ -95,5 +95,21 @@ void encode(const EventsReport& message, std::string& bytes);
 Result<void> decode(const PayloadView& payload, EventsReport& message);
 void encode(const ClientAttach& message, std::string& bytes);
 Result<void> decode(const PayloadView& payload, ClientAttach& message);
+void encode(const RelayedBatch& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, RelayedBatch& message);
+void encode(const RoleChange& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, RoleChange& message);
+void encode(const WorkerLeaving& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, WorkerLeaving& message);
+void encode(const ResumeQuery& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, ResumeQuery& message);
+void encode(const ResumePoint& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, ResumePoint& message);
+void encode(const PrefixFetched& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, PrefixFetched& message);
+void encode(const ClusterCommand& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, ClusterCommand& message);
+void encode(const ClusterCommandDone& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, ClusterCommandDone& message);
 
 }  // namespace baton

@@ -137,7 +137,7 @@ static void put(ClientError::Builder b, const baton::ClientError& m) {
 }
 static void get(ClientError::Reader r, baton::ClientError& m) {
   m.tag = r.getTag();
-  m.code = enum_of<baton::ErrorCode>(r.getCode(), 12, "code");
+  m.code = enum_of<baton::ErrorCode>(r.getCode(), 13, "code");
   m.message = string_of(r.getMessage(), 4096, "message");
 }
 
@@ -182,7 +182,7 @@ static void get(WorkerStatus::Reader r, baton::WorkerStatus& m) {
   m.name = string_of(r.getName(), 256, "name");
   m.pool = string_of(r.getPool(), 256, "pool");
   m.role = enum_of<baton::Role>(r.getRole(), 2, "role");
-  m.state = enum_of<baton::WorkerState>(r.getState(), 3, "state");
+  m.state = enum_of<baton::WorkerState>(r.getState(), 4, "state");
   m.pid = r.getPid();
   get(r.getLast(), m.last);
   m.blocks_total = r.getBlocksTotal();

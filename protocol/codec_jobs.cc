@@ -56,7 +56,7 @@ static void put(JobFailed::Builder b, const baton::JobFailed& m) {
 static void get(JobFailed::Reader r, baton::JobFailed& m) {
   m.job.value = r.getJob();
   m.epoch = r.getEpoch();
-  m.code = enum_of<baton::ErrorCode>(r.getCode(), 12, "code");
+  m.code = enum_of<baton::ErrorCode>(r.getCode(), 13, "code");
   m.message = string_of(r.getMessage(), 4096, "message");
 }
 
@@ -77,6 +77,8 @@ static void put(StartPrefill::Builder b, const baton::StartPrefill& m) {
   put_numbers(b.initPrompt(size_of(m.prompt)), m.prompt);
   put(b.initSampling(), m.sampling);
   b.setCacheSalt(text_of(m.cache_salt));
+  if (!m.emitted.empty()) put_numbers(b.initEmitted(size_of(m.emitted)), m.emitted);
+  b.setFetch(m.fetch);
 }
 static void get(StartPrefill::Reader r, baton::StartPrefill& m) {
   m.job.value = r.getJob();
@@ -86,6 +88,8 @@ static void get(StartPrefill::Reader r, baton::StartPrefill& m) {
   get_numbers(r.getPrompt(), m.prompt, kPromptTokensMax, "prompt");
   get(r.getSampling(), m.sampling);
   m.cache_salt = string_of(r.getCacheSalt(), 128, "cache_salt");
+  get_numbers(r.getEmitted(), m.emitted, kPromptTokensMax, "emitted");
+  m.fetch = r.getFetch();
 }
 
 static void put(StartDecode::Builder b, const baton::StartDecode& m) {
@@ -96,6 +100,8 @@ static void put(StartDecode::Builder b, const baton::StartDecode& m) {
   put_numbers(b.initPrompt(size_of(m.prompt)), m.prompt);
   put(b.initSampling(), m.sampling);
   b.setCacheSalt(text_of(m.cache_salt));
+  if (!m.emitted.empty()) put_numbers(b.initEmitted(size_of(m.emitted)), m.emitted);
+  b.setFetch(m.fetch);
 }
 static void get(StartDecode::Reader r, baton::StartDecode& m) {
   m.job.value = r.getJob();
@@ -105,6 +111,8 @@ static void get(StartDecode::Reader r, baton::StartDecode& m) {
   get_numbers(r.getPrompt(), m.prompt, kPromptTokensMax, "prompt");
   get(r.getSampling(), m.sampling);
   m.cache_salt = string_of(r.getCacheSalt(), 128, "cache_salt");
+  get_numbers(r.getEmitted(), m.emitted, kPromptTokensMax, "emitted");
+  m.fetch = r.getFetch();
 }
 
 static void put(TokenItem::Builder b, const baton::TokenItem& m) {
@@ -191,6 +199,15 @@ static void get(TokenBatch::Reader r, baton::TokenBatch& m) {
   get_list(r.getTimings(), m.timings, 65536, "timings");
 }
 
+static void put(RelayedBatch::Builder b, const baton::RelayedBatch& m) {
+  put(b.initEdge(), m.edge);
+  put(b.initBatch(), m.batch);
+}
+static void get(RelayedBatch::Reader r, baton::RelayedBatch& m) {
+  get(r.getEdge(), m.edge);
+  get(r.getBatch(), m.batch);
+}
+
 static void put(JobClosed::Builder b, const baton::JobClosed& m) {
   b.setJob(m.job.value);
 }
@@ -218,5 +235,7 @@ void encode(const TokenBatch& m, std::string& bytes) { wire::encode_as<wire::Tok
 Result<void> decode(const PayloadView& p, TokenBatch& m) { return wire::decode_as<wire::TokenBatch>(p, m, [](auto r, auto& x) { get(r, x); }); }
 void encode(const JobClosed& m, std::string& bytes) { wire::encode_as<wire::JobClosed>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
 Result<void> decode(const PayloadView& p, JobClosed& m) { return wire::decode_as<wire::JobClosed>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const RelayedBatch& m, std::string& bytes) { wire::encode_as<wire::RelayedBatch>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, RelayedBatch& m) { return wire::decode_as<wire::RelayedBatch>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

@@ -198,6 +198,16 @@ struct HeartbeatAck {  # kind 8
   # us has given our jobs away.
 }
 
+struct RoleChange {  # kind 9
+  # Coordinator -> worker: what it says it is from now on. Sequences of any kind go on where they are; what the coordinator sends it
+  # follows the role.
+  role @0 :UInt8;
+}
+
+struct WorkerLeaving {  # kind 10
+  # Worker -> coordinator: its process was asked to end. It gets no new jobs, those it has move away, and it ends when it has none.
+}
+
 # ---- A job inside the cluster ----------------------------------------------------------------------------
 
 struct AdmitJob {  # kind 16
@@ -249,6 +259,12 @@ struct StartPrefill {  # kind 21
   prompt @4 :List(Int32);
   sampling @5 :SamplingParams;
   cacheSalt @6 :Text;  # KV is shared only between jobs of equal salts
+  # Ids that earlier attempts have generated: the job goes on behind them, at position len(emitted). They count as generated, not as
+  # prompt, for penalties, minimum and maximum length, and are not sent again.
+  emitted @7 :List(Int32);
+  # A fetch: nothing is drawn and nobody is told. The worker pushes those whole blocks of `prompt` that its prefix cache has to
+  # `decode`, which asks for them with a Grant like any other; the last KvHandoff comes with as many handles as there were.
+  fetch @8 :Bool;
 }
 
 struct StartDecode {  # kind 22
@@ -261,6 +277,8 @@ struct StartDecode {  # kind 22
   prompt @4 :List(Int32);
   sampling @5 :SamplingParams;
   cacheSalt @6 :Text;
+  emitted @7 :List(Int32);  # the KV of these is asked for too, but for the last one's
+  fetch @8 :Bool;           # what comes is put into the prefix cache, and PrefixFetched says how much
 }
 
 struct TokenItem {
@@ -319,10 +337,33 @@ struct TokenBatch {  # kind 23
   timings @4 :List(TokenTiming);
 }
 
+struct RelayedBatch {  # kind 28
+  # Worker -> coordinator: the link between this life of the worker and that of the edge is given up, and lives never speak again. What the
+  # edge is to get goes this way from now on. The first one is empty: the coordinator sends what it has had of the worker's jobs
+  # itself, since it may not have arrived.
+  edge @0 :ActorRef;
+  batch @1 :TokenBatch;
+}
+
 struct JobClosed {  # kind 24
   # Edge -> coordinator: the client has its terminal. Until then the coordinator keeps the job and its tokens: a worker may die between
   # the batch that reached the coordinator and the same batch to the edge.
   job @0 :UInt64;
+}
+
+struct ResumeQuery {  # kind 26
+  # Coordinator -> edge: the job's attempt is over, the next one will have this epoch; what comes under older ones is no longer accepted.
+  # Answered by ResumePoint. So the next attempt begins behind what the client has, whatever the coordinator had heard of.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+}
+
+struct ResumePoint {  # kind 27
+  # Edge -> coordinator: the stream's ids from position 0 on, without a gap, delivered or about to be.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  tokens @2 :List(Int32);
+  promptDue @3 :Bool;  # log-probabilities of the prompt have not all come: the next attempt begins at the beginning
 }
 
 struct JobAttempt {
@@ -407,12 +448,21 @@ struct KvHandoff {  # kind 33
 }
 
 struct TransferResult {  # kind 34
-  # Decode -> prefill: verified or not; either way the source lease ends. The only proof of delivery there is.
+  # Decode -> prefill: verified or not; either way the source lease ends. The only proof of delivery there is. Prefill -> decode, never ok:
+  # a push failed, nothing more will come.
   transfer @0 :TransferId;
   job @1 :UInt64;
   epoch @2 :UInt32;
   ok @3 :Bool;
   reason @4 :Text;
+}
+
+struct PrefixFetched {  # kind 35
+  # Worker -> coordinator: a fetch has ended. `tokens` of its prompt, whole blocks, are in this worker's prefix cache now.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  tokens @2 :UInt32;
+  reason @3 :Text;  # why not all
 }
 
 # ---- Clients of the jobs socket --------------------------------------------------------------------------
@@ -595,7 +645,8 @@ struct TraceReport {  # kind 77
 
 struct ClusterEvent {
   # kind: 0 the coordinator started, 1 a member joined, 2 an edge left, 3 a worker was lost, 4 one was refused, 5 jobs were placed again,
-  # 6 the cluster is being stopped. seq counts from 1 in each life of the coordinator.
+  # 6 the cluster is being stopped or a worker drained, 7 a worker has no job any more, 8 a worker has another role, 9 jobs were moved, 10 a job was
+  # refused because workers died of it. seq counts from 1 in each life of the coordinator.
   seq @0 :UInt64;
   kind @1 :UInt8;
   ageNs @2 :UInt64;
@@ -626,4 +677,24 @@ struct ClientAttach {  # kind 80
   tag @0 :UInt64;
   id @1 :Text;
   from @2 :UInt32;
+}
+
+struct ClusterCommand {  # kind 81
+  # Client -> edge -> coordinator: changes the cluster while it serves. action: 0 drain `worker` (its jobs move away, it gets no new ones),
+  # 1 take that back, 2 make it `role`, 3 its process `pid` has ended (said by its supervisor, who knows sooner than heartbeats).
+  tag @0 :UInt64;
+  action @1 :UInt8;
+  worker @2 :Text;
+  role @3 :UInt8;
+  pid @4 :UInt32;
+  detail @5 :Text;
+  crashed @6 :Bool;  # it did not exit of its own will: its jobs may be the cause
+}
+
+struct ClusterCommandDone {  # kind 82
+  # Coordinator -> edge -> client. A drain is answered when the worker has no job any more.
+  tag @0 :UInt64;
+  ok @1 :Bool;
+  code @2 :UInt16;
+  message @3 :Text;
 }

@@ -21,7 +21,8 @@ inline constexpr std::uint32_t kProtocolMin = 1;
 inline constexpr std::uint32_t kProtocolMax = 1;
 
 enum class Role : std::uint8_t { kPrefill = 0, kDecode = 1, kBoth = 2 };
-enum class WorkerState : std::uint8_t { kJoining = 0, kReady = 1, kDraining = 2, kLost = 3 };
+// kDraining: gets no new jobs, those it has move away. kDrained: they have.
+enum class WorkerState : std::uint8_t { kJoining = 0, kReady = 1, kDraining = 2, kLost = 3, kDrained = 4 };
 
 // ---- membership -------------------------------------------------------------------------------------------------
 
@@ -108,6 +109,15 @@ struct Heartbeat {
 struct HeartbeatAck {
   static constexpr std::uint16_t kKind = 8;
 };
+// Coordinator -> worker: what it is from now on. Its sequences go on where they are.
+struct RoleChange {
+  static constexpr std::uint16_t kKind = 9;
+  Role role = Role::kBoth;
+};
+// Worker -> coordinator: it was asked to end and will, once its jobs are elsewhere.
+struct WorkerLeaving {
+  static constexpr std::uint16_t kKind = 10;
+};
 
 // ---- a job, inside the cluster -----------------------------------------------------------------------------------
 
@@ -154,6 +164,8 @@ struct StartPrefill {
   std::vector<TokenId> prompt;
   SamplingParams sampling;
   std::string cache_salt;  // KV is shared only between jobs of equal salts
+  std::vector<TokenId> emitted = {};  // what earlier attempts have generated: the job goes on behind it
+  bool fetch = false;                 // only the KV of `prompt`, whole blocks, as far as the source has it cached; nothing is drawn
 };
 struct StartDecode {
   static constexpr std::uint16_t kKind = 22;
@@ -164,6 +176,8 @@ struct StartDecode {
   std::vector<TokenId> prompt;
   SamplingParams sampling;
   std::string cache_salt;
+  std::vector<TokenId> emitted = {};  // what earlier attempts have generated: the job goes on behind it
+  bool fetch = false;                 // only the KV of `prompt`, whole blocks, as far as the source has it cached; nothing is drawn
 };
 
 struct TokenItem {
@@ -208,10 +222,32 @@ struct TokenBatch {
   std::vector<TokenItem> prompt = {};  // edges only: of prompt tokens, `index` being their position (>= 1)
   std::vector<TokenTiming> timings = {};  // edges only
 };
+// Worker -> coordinator: what an edge is to get, whom this worker cannot reach any more. The first one is empty: what was sent before
+// may not have arrived.
+struct RelayedBatch {
+  static constexpr std::uint16_t kKind = 28;
+  ActorRef edge;
+  TokenBatch batch;
+};
 // Edge -> coordinator: the client has its terminal; whatever the job still is can go.
 struct JobClosed {
   static constexpr std::uint16_t kKind = 24;
   JobId job;
+};
+
+// Coordinator -> edge: that job's attempt is over. How far is its stream? What comes under older epochs is no longer accepted.
+struct ResumeQuery {
+  static constexpr std::uint16_t kKind = 26;
+  JobId job;
+  Epoch epoch = 0;  // of the next attempt
+};
+// Edge -> coordinator: its ids from position 0 on without a gap.
+struct ResumePoint {
+  static constexpr std::uint16_t kKind = 27;
+  JobId job;
+  Epoch epoch = 0;
+  std::vector<TokenId> tokens;
+  bool prompt_due = false;  // log-probabilities of the prompt have not all come
 };
 
 // ---- timelines ---------------------------------------------------------------------------------------------------
@@ -297,6 +333,15 @@ struct TransferResult {
   Epoch epoch = 0;
   bool ok = false;
   std::string reason;
+};
+
+// Worker -> coordinator: a fetch (StartDecode) has ended; `tokens` of its prompt are in the prefix cache here now.
+struct PrefixFetched {
+  static constexpr std::uint16_t kKind = 35;
+  JobId job;
+  Epoch epoch = 0;
+  std::uint32_t tokens = 0;
+  std::string reason;  // why not all
 };
 
 // ---- clients of the jobs socket ------------------------------------------------------------------------------------
@@ -455,7 +500,7 @@ struct TraceReport {
   JobTimeline timeline;
 };
 
-enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6 };
+enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6, kDrained = 7, kRole = 8, kMoved = 9, kQuarantined = 10 };
 struct ClusterEvent {
   std::uint64_t seq = 0;  // 1, 2, … in one life of the coordinator
   EventKind kind = EventKind::kStarted;
@@ -483,6 +528,28 @@ struct ClientAttach {
   std::uint64_t tag = 0;
   std::string id;
   std::uint32_t from = 0;
+};
+
+enum class ClusterAction : std::uint8_t { kDrain = 0, kUndrain = 1, kRole = 2, kProcessEnded = 3 };
+// Client -> edge -> coordinator: changes the cluster while it serves. kProcessEnded: whoever supervises the worker's process
+// has seen it end, sooner than heartbeats can tell.
+struct ClusterCommand {
+  static constexpr std::uint16_t kKind = 81;
+  std::uint64_t tag = 0;
+  ClusterAction action = ClusterAction::kDrain;
+  std::string worker;
+  Role role = Role::kBoth;  // kRole
+  std::uint32_t pid = 0;    // kProcessEnded: of the life that is over
+  std::string detail;       // kProcessEnded: how
+  bool crashed = false;     // kProcessEnded: it did not exit of its own will, so its jobs may be the cause
+};
+// Back. Of kDrain: once the worker has no job any more.
+struct ClusterCommandDone {
+  static constexpr std::uint16_t kKind = 82;
+  std::uint64_t tag = 0;
+  bool ok = false;
+  ErrorCode code = ErrorCode::kInternal;  // not ok: why
+  std::string message;                    // what was done, or why not
 };
 
 }  // namespace baton

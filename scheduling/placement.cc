@@ -6,7 +6,7 @@
 namespace baton {
 
 void LeastLoaded::rank(NodeId id, const Worker& worker) {
-  if (worker.jobs >= worker.jobs_max) return;
+  if (!worker.open || worker.jobs >= worker.jobs_max) return;
   if (worker.role != Role::kDecode) prefill_.emplace(worker.tokens, id);
   if (worker.role != Role::kPrefill) decode_.emplace(worker.tokens, id);
 }
@@ -22,6 +22,20 @@ void LeastLoaded::add(NodeId worker, Role role, std::uint32_t jobs_max) {
   rank(worker, it->second);
 }
 
+void LeastLoaded::set_role(NodeId worker, Role role) {
+  Worker& entry = workers_.at(worker);
+  unrank(worker, entry);
+  entry.role = role;
+  rank(worker, entry);
+}
+
+void LeastLoaded::set_open(NodeId worker, bool open) {
+  Worker& entry = workers_.at(worker);
+  unrank(worker, entry);
+  entry.open = open;
+  rank(worker, entry);
+}
+
 void LeastLoaded::remove(NodeId worker) {
   const auto it = workers_.find(worker);
   if (it == workers_.end()) return;
@@ -29,12 +43,28 @@ void LeastLoaded::remove(NodeId worker) {
   workers_.erase(it);
 }
 
-std::optional<LeastLoaded::Choice> LeastLoaded::choose() const {
-  if (prefill_.empty()) return std::nullopt;
-  const NodeId prefill = prefill_.begin()->second;
-  if (workers_.at(prefill).role == Role::kBoth) return Choice{prefill, prefill};
-  if (decode_.empty()) return std::nullopt;
-  return Choice{prefill, decode_.begin()->second};
+std::optional<NodeId> LeastLoaded::first_of(const Ranked& ranked, const std::set<NodeId>& avoid) {
+  for (const auto& [tokens, id] : ranked)
+    if (!avoid.contains(id)) return id;
+  return std::nullopt;
+}
+
+std::optional<LeastLoaded::Choice> LeastLoaded::choose(NodeId preferred, const std::set<NodeId>& avoid) const {
+  std::optional<NodeId> prefill = first_of(prefill_, avoid);
+  if (const auto it = workers_.find(preferred); it != workers_.end() && !avoid.contains(preferred) && prefill_.contains({it->second.tokens, preferred}))
+    prefill = preferred;
+  if (!prefill) return std::nullopt;
+  if (workers_.at(*prefill).role == Role::kBoth) return Choice{*prefill, *prefill};
+  const std::optional<NodeId> decode = first_of(decode_, avoid);
+  if (!decode) return std::nullopt;
+  return Choice{*prefill, *decode};
+}
+
+std::optional<NodeId> LeastLoaded::choose_decode() const { return first_of(decode_, {}); }
+
+bool LeastLoaded::has_room(NodeId worker) const {
+  const auto it = workers_.find(worker);
+  return it != workers_.end() && it->second.open && it->second.jobs < it->second.jobs_max;
 }
 
 void LeastLoaded::assign(NodeId worker, std::uint64_t tokens) {

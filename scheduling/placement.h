@@ -24,8 +24,17 @@ class LeastLoaded {
   // jobs_max: jobs this worker is given at one time; the rest waits at the coordinator.
   void add(NodeId worker, Role role, std::uint32_t jobs_max);
   void remove(NodeId worker);
+  // Another role. What it has been assigned stays.
+  void set_role(NodeId worker, Role role);
+  // Closed: it is chosen no more. What it has been assigned stays.
+  void set_open(NodeId worker, bool open);
   // Nothing if no worker (or no pair of them) has room. A prefill worker is paired with the least loaded worker that decodes.
-  std::optional<Choice> choose() const;
+  // `preferred` is the prefill worker if it can be (it may have the job's KV in its cache); none of `avoid` is chosen, at a cost of
+  // O(avoid).
+  std::optional<Choice> choose(NodeId preferred = {}, const std::set<NodeId>& avoid = {}) const;
+  // The least loaded worker that decodes.
+  std::optional<NodeId> choose_decode() const;
+  bool has_room(NodeId worker) const;
   void assign(NodeId worker, std::uint64_t tokens);
   void unassign(NodeId worker, std::uint64_t tokens);
   std::uint64_t load(NodeId worker) const { return workers_.at(worker).tokens; }
@@ -36,8 +45,10 @@ class LeastLoaded {
     std::uint32_t jobs = 0;
     std::uint32_t jobs_max = 0;
     std::uint64_t tokens = 0;
+    bool open = true;
   };
   using Ranked = std::set<std::pair<std::uint64_t, NodeId>>;
+  static std::optional<NodeId> first_of(const Ranked& ranked, const std::set<NodeId>& avoid);
   void rank(NodeId id, const Worker& worker);
   void unrank(NodeId id, const Worker& worker);
 

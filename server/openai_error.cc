@@ -45,6 +45,7 @@ ApiError api_error(ErrorCode code, const std::string& message) {
     case ErrorCode::kDeadlineExceeded: return {504, message, "", "timeout"};
     case ErrorCode::kUnavailable:
     case ErrorCode::kWorkerLost: return {503, message, "", "unavailable"};
+    case ErrorCode::kQuarantined: return {500, message, "", "request_quarantined"};
     // These may name files and addresses of the cluster; its logs have them.
     case ErrorCode::kIncompatible:
     case ErrorCode::kCorrupt:

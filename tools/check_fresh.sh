@@ -55,6 +55,7 @@ run_inside() { # COMMAND…
     shift
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
+    mount -t sysfs -o ro sysfs "$root/sys"
     exec chroot "$root" env -u PIP_FIND_LINKS "PIP_CERT=$CERTIFICATES" "SSL_CERT_FILE=$CERTIFICATES" "REQUESTS_CA_BUNDLE=$CERTIFICATES" HOME=/srv/stranger LC_ALL=C.UTF-8 bash -c "cd /srv/stranger/baton && exec \"\$@\"" inside "$@"
   ' outside "$root" "$@"
 }

@@ -17,6 +17,7 @@ std::string_view to_string(ErrorCode code) {
     case ErrorCode::kIo: return "io";
     case ErrorCode::kInternal: return "internal";
     case ErrorCode::kWorkerLost: return "worker_lost";
+    case ErrorCode::kQuarantined: return "request_quarantined";
   }
   return "unknown";
 }

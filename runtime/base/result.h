@@ -24,6 +24,7 @@ enum class ErrorCode : std::uint16_t {
   kIo = 10,                // the operating system refused a file or a socket
   kInternal = 11,          // a fault of ours that was contained
   kWorkerLost = 12,        // a worker died with the job on it
+  kQuarantined = 13,       // workers died of the job: it is not tried again
 };
 
 std::string_view to_string(ErrorCode code);

@@ -123,7 +123,7 @@ class Scenario {
 
   void complain(const std::string& what) { complaints_.push_back(what); }
 
-  enum Strike : std::uint64_t { kKill, kStop, kCutCoordinator, kCutWorker, kCutEdge, kCutData, kResetLinks, kKillClient, kStrikes };
+  enum Strike : std::uint64_t { kKill, kStop, kCutCoordinator, kCutWorker, kCutEdge, kCutData, kResetLinks, kKillClient, kDrain, kRole, kStrikes };
 
   void schedule_faults() {
     Random& random = heap_.random();
@@ -157,8 +157,20 @@ class Scenario {
         return heap_.after(lasts, [this] { cluster_.heal_data(); });
       case kResetLinks: return cluster_.world().network().reset(node_id(victim));
       case kKillClient: return kill_client(lasts / 2);
+      case kDrain:
+        command(ClusterAction::kDrain, victim);
+        return heap_.after(lasts, [this, victim] { command(ClusterAction::kUndrain, victim); });
+      case kRole: return command(ClusterAction::kRole, victim);
       case kStrikes: return;
     }
+  }
+
+  void command(ClusterAction action, const std::string& victim) {
+    ClusterCommand command;
+    command.action = action;
+    command.worker = victim.substr(victim.find('/') + 1);
+    command.role = static_cast<Role>(heap_.random().below(3));
+    cluster_.command(command);
   }
 
   void cut(const std::string& a, const std::string& b, Duration lasts) {
@@ -181,7 +193,10 @@ class Scenario {
     cluster_.fabric().set_faults({});
     cluster_.world().heal();
     cluster_.heal_data();
-    for (const std::string& name : cluster_.workers()) cluster_.resume_worker(name);
+    for (const std::string& name : cluster_.workers()) {
+      cluster_.resume_worker(name);
+      command(ClusterAction::kUndrain, name);
+    }
   }
 
   void check_baseline() {
@@ -221,6 +236,7 @@ class Scenario {
     verdict.transferred = users_.transferred();
     verdict.worst_gap = users_.worst_gap();
     verdict.tokens = users_.tokens();
+    verdict.retries = cluster_.coordinator().retries();
     verdict.late_bytes = cluster_.fabric().late_writes();
     verdict.virtual_seconds = std::chrono::duration<double>(heap_.now().time_since_epoch()).count();
     return verdict;

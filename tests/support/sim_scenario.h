@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/coordinator.h"
 #include "runtime/base/time.h"
 
 namespace baton {
@@ -24,6 +25,7 @@ struct SimVerdict {
   Duration worst_gap{};  // SimUsers::worst_gap()
   std::uint64_t tokens = 0;
   std::uint64_t late_bytes = 0;
+  Coordinator::Retries retries;
   std::uint64_t preemptions = 0;  // of the workers' last lives
   std::uint64_t prefix_hits = 0;  // tokens, of the same
   double virtual_seconds = 0;

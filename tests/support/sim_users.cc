@@ -240,7 +240,8 @@ void SimUsers::take_done(const ClientDone& done) {
   ++finished_;
   if (done.kv_bytes_moved > 0) ++transferred_;
   const KvGeometry geometry = oracle_info(model_).geometry;
-  const std::uint64_t whole = geometry.blocks_for(job->submit.prompt_ids.size()) * geometry.block_bytes();
+  const std::uint64_t positions = job->submit.prompt_ids.size() + job->submit.sampling.max_tokens;  // an attempt may begin behind what another has generated
+  const std::uint64_t whole = geometry.blocks_for(positions) * geometry.block_bytes();
   // What the decode worker has cached does not move.
   if (done.kv_bytes_moved % geometry.block_bytes() != 0 || done.kv_bytes_moved > whole * job->choices.size())
     complain(done.tag, "moved " + std::to_string(done.kv_bytes_moved) + " bytes of KV for a prompt of " + std::to_string(whole));
@@ -264,7 +265,7 @@ void SimUsers::take_error(const ClientError& error) {
   job->ended = true;
   ++ended_;
   ++failed_;
-  const bool fault_kind = error.code == ErrorCode::kWorkerLost || (error.code == ErrorCode::kDeadlineExceeded && job->submit.time_limit_ns != 0) || error.code == ErrorCode::kUnavailable ||
+  const bool fault_kind = error.code == ErrorCode::kQuarantined || (error.code == ErrorCode::kDeadlineExceeded && job->submit.time_limit_ns != 0) || error.code == ErrorCode::kUnavailable ||
                           error.code == ErrorCode::kResourceExhausted || (error.code == ErrorCode::kAlreadyExists && job->shares_id);
   if (!options_.errors_allowed || !fault_kind) complain(error.tag, std::string(to_string(error.code)) + ": " + error.message);
 }

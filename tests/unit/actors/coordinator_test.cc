@@ -138,6 +138,8 @@ TEST_F(CoordinatorTest, EveryAttemptCarriesTheCacheSalt) {
   const ActorRef second{NodeId{21}, Incarnation{210}, 0, 0};
   join(second, "both-1");
   coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
+  out.set_sender(edge);
+  coordinator.on(ResumePoint{JobId{7}, 2, {}}, out);
   for (const ActorRef& each : {worker, second}) {
     const auto starts = out.messages_to<StartPrefill>(each);
     ASSERT_EQ(starts.size(), 1u);
