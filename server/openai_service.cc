@@ -242,6 +242,8 @@ class OpenAiService::Impl {
     // The cluster's name of a job is the answer's, so that `baton cancel` and `baton trace` find it.
     for (std::size_t i = 0; i < call->jobs.size(); ++i) call->jobs[i].id = call->jobs.size() == 1 ? call->id : call->id + '-' + std::to_string(i);
     call->key = key;
+    if (options_.salting_keys && call->key)
+      for (ClientSubmit& job : call->jobs) job.cache_salt = options_.salting_keys->cache_salt(*call->key, job.cache_salt);
     answer_call(std::move(*call), exchange, std::move(headers), environment_);
   }
 

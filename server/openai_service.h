@@ -24,6 +24,8 @@ struct OpenAiOptions {
   unsigned threads = 1;
   std::size_t queue_max = 1024;             // requests that wait for a thread of the pool
   std::size_t queue_bytes_max = 256u << 20; // their bodies, with those being read
+  // Those whose requests share no KV with each other's; nullptr: all share it.
+  std::shared_ptr<const ApiKeys> salting_keys;
   std::function<HttpCounters()> http;       // of the server, for /metrics; HTTP thread
 };
 

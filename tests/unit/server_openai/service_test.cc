@@ -25,6 +25,7 @@ class Service : public ::testing::Test {
     options.metrics_compat = {"vllm"};
     options.queue_max = queue_max;
     options.queue_bytes_max = queue_bytes_max;
+    options.salting_keys = keys_;
     options.http = [] { return HttpCounters{.accepted = 3, .open = 1, .requests = 4, .refused = 2, .evicted = 0}; };
     service_ = std::make_unique<OpenAiService>(std::move(options), jobs_, http_);
   }
@@ -60,6 +61,7 @@ class Service : public ::testing::Test {
   std::unique_ptr<Tokenizer> tokenizer_ = make_oracle_tokenizer(512);
   HandTurnedThread http_;
   HeldJobs jobs_;
+  std::shared_ptr<const ApiKeys> keys_;
   std::unique_ptr<OpenAiService> service_;
 };
 
@@ -178,6 +180,31 @@ TEST_F(Service, AnotherKeysRequestsAreNotThere) {
   EXPECT_FALSE(told->responded) << "it goes on";
   EXPECT_EQ(body(ask("GET", path, {}, {}, 1)).at("status"), "running");
   EXPECT_EQ(body(ask("DELETE", path, {}, {}, 1)).at("cancelled"), true);
+}
+
+TEST_F(Service, KeysShareNoKvUnlessTheyAreToldTo) {
+  const auto salts = [&](std::shared_ptr<const ApiKeys> keys) {
+    keys_ = std::move(keys);
+    start();
+    std::vector<std::string> found;
+    for (const char* own : {"", R"(,"cache_salt":"mine")"})
+      for (const std::size_t key : {0, 0, 1}) {
+        const std::size_t before = jobs_.submitted.size();
+        ask("POST", "/v1/completions", std::string(R"({"prompt":["ab","cd"])") + own + "}", {}, key);
+        turn_until([&] { return jobs_.submitted.size() == before + 2; });
+        found.push_back(jobs_.submitted[before].cache_salt);
+        EXPECT_EQ(jobs_.submitted[before + 1].cache_salt, found.back()) << "one request, one salt";
+      }
+    return found;
+  };
+  const auto apart = salts(std::make_shared<const ApiKeys>(*ApiKeys::parse("alice-key-1\nbob-key-22\n", "keys")));
+  EXPECT_EQ(apart[0], apart[1]);
+  EXPECT_NE(apart[0], apart[2]);
+  EXPECT_EQ(apart[3], apart[4]);
+  EXPECT_NE(apart[3], apart[5]) << "a salt of one's own is no way to somebody else's KV";
+  EXPECT_NE(apart[0], apart[3]);
+  EXPECT_FALSE(apart[0].empty());
+  EXPECT_EQ(salts(nullptr), (std::vector<std::string>{"", "", "", "mine", "mine", "mine"}));
 }
 
 TEST_F(Service, TokensAndText) {
