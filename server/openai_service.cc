@@ -91,7 +91,8 @@ class OpenAiService::Impl {
         jobs_(jobs),
         http_(http),
         log_(books()),
-        environment_{jobs_, http_, options_.model, log_},
+        gathered_(std::make_shared<ByteAccount>(options_.gathered_bytes_max)),
+        environment_{jobs_, http_, options_.model, log_, gathered_},
         pool_(std::max(1U, options_.threads), options_.queue_max, options_.queue_bytes_max) {
     metrics_.set("build_info", "The gateway's version.", {{"version", options_.model.version}}, 1);
   }
@@ -177,6 +178,7 @@ class OpenAiService::Impl {
     set_cluster_metrics(metrics_, options_.model.names.front(), report);
     metrics_.set("gateway_requests_running", "Requests that the gateway is answering.", {}, static_cast<double>(log_.running()));
     metrics_.set("gateway_requests_parsing", "Requests whose body is being read and tokenised.", {}, static_cast<double>(parsing_.size()));
+    metrics_.set("gateway_answer_bytes", "Bytes of answers that are being gathered, because they are not streamed.", {}, static_cast<double>(gathered_->held()));
     std::string text = metrics_.text("baton_");
     if (vllm_) set_vllm_metrics(vllm_metrics_, vllm_labels(), report);
     if (vllm_) text += vllm_metrics_.text("vllm:");
@@ -377,6 +379,7 @@ class OpenAiService::Impl {
   bool vllm_ = false;
   Metrics metrics_, vllm_metrics_;
   RequestLog log_;
+  const std::shared_ptr<ByteAccount> gathered_;
   AnswerEnvironment environment_;
   std::map<std::uint64_t, Parsing> parsing_;
   std::uint64_t next_id_ = 1;
