@@ -2,7 +2,7 @@
 #include "server/openai_answer.h"
 
 #include <algorithm>
-#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <utility>
 #include <vector>
@@ -54,17 +54,13 @@ class Answer : public std::enable_shared_from_this<Answer> {
     };
     log_.began(call_, http_.now(), if_here(&Answer::cancelled_from_outside));
     exchange_->on_gone(if_here(&Answer::abandon));
-    const bool keeps_ids = call_.return_token_ids || (call_.echo && call_.logprobs);
     choices_.reserve(call_.jobs.size() * call_.n);
     for (std::size_t job = 0; job < call_.jobs.size(); ++job) {
       prompts_.emplace_back(call_, *model_.tokenizer);
-      if (keeps_ids) prompts_.back().ids = call_.jobs[job].prompt_ids;
       for (std::uint32_t n = 0; n < call_.n; ++n) choices_.emplace_back(call_, *model_.tokenizer);
-      if (call_.echo && call_.logprobs) begin_echo(job);
+      begin_prompt(job);
+      if (over_) return;
     }
-    if (call_.echo)
-      for (const std::string& prompt : call_.prompts) hold(call_.n * prompt.size());
-    if (over_) return;
     open_jobs_ = call_.jobs.size();
     tickets_.reserve(open_jobs_);
     for (std::size_t job = 0; job < call_.jobs.size(); ++job)
@@ -91,7 +87,8 @@ class Answer : public std::enable_shared_from_this<Answer> {
   };
   struct Prompt {
     Prompt(const OpenAiCall& call, const Tokenizer& tokenizer) : logprobs(call, tokenizer) {}
-    std::vector<TokenId> ids;   // where they are part of the answer
+    std::vector<TokenId> ids;   // where log-probabilities of them are part of the answer
+    std::string ids_text;       // where they are themselves: the inside of a JSON list
     LogprobText logprobs;       // of the echo; every choice begins with them
     std::size_t told = 0;       // tokens that are in there
     std::uint32_t begun = 0;    // choices that have them
@@ -178,11 +175,30 @@ class Answer : public std::enable_shared_from_this<Answer> {
     return false;
   }
 
-  // Of a prompt's first token nothing is known.
-  void begin_echo(std::size_t job) {
+  // What every choice begins with, as far as it is known by now: the prompt itself.
+  void begin_prompt(std::size_t job) {
     Prompt& prompt = prompts_[job];
-    for (std::uint32_t number = 0; number < call_.n; ++number) choices_[choice_of(job, number)].logprobs.stand_behind(prompt.ids);
-    tell_echo(prompt, nullptr);
+    const std::vector<TokenId>& ids = call_.jobs[job].prompt_ids;
+    if (call_.return_token_ids)
+      for (const TokenId id : ids) append_element(prompt.ids_text, std::string_view(std::to_string(id)));
+    if (!hold(call_.n * given_bytes(job)) || !call_.echo || !call_.logprobs) return;
+    prompt.ids = ids;
+    for (std::uint32_t number = 0; number < call_.n; ++number) choices_[choice_of(job, number)].logprobs.stand_behind(ids);
+    tell_echo(prompt, nullptr);  // of the first token nothing is known
+  }
+
+  // What of a prompt is given back with each of its choices.
+  std::size_t given_bytes(std::size_t job) const {
+    return (call_.echo ? call_.prompts[job].size() : 0) + prompts_[job].ids_text.size() + prompts_[job].logprobs.bytes();
+  }
+
+  // A choice's first chunk is there. When all choices have theirs, the rest is the connection's.
+  void begun(std::size_t job) {
+    Prompt& prompt = prompts_[job];
+    if (++prompt.begun < call_.n) return;
+    share_.give(call_.n * given_bytes(job));
+    prompt.logprobs.take();
+    prompt.ids_text.clear();
   }
 
   void add_to_echo(std::size_t job, const std::vector<ClientToken>& known) {
@@ -232,15 +248,9 @@ class Answer : public std::enable_shared_from_this<Answer> {
 
   // Takes the tokens of what is sent now. `first`: nothing of this choice was sent before.
   void add_tokens(ObjectText& object, std::size_t job, Choice& choice, bool first) {
-    Prompt& prompt = prompts_[job];
-    const bool echoes = first && call_.echo;
-    object.add_text("logprobs", choice.logprobs.take(echoes ? &prompt.logprobs : nullptr));
+    object.add_text("logprobs", choice.logprobs.take(first ? &prompts_[job].logprobs : nullptr));
     if (call_.return_token_ids) object.add_text("token_ids", list_of(std::exchange(choice.ids, {})));
     choice.fresh = false;
-    if (!echoes || ++prompt.begun < call_.n) return;
-    // All choices have it, and what a stream has is its connection's.
-    if (call_.stream) share_.give(call_.n * (call_.prompts[job].size() + prompt.logprobs.bytes()));
-    prompt.logprobs.take();
   }
 
   static void add_end(ObjectText& object, const Choice& choice) {
@@ -259,11 +269,11 @@ class Answer : public std::enable_shared_from_this<Answer> {
     else object.add_text("text", text);
     add_tokens(object, job, choice, first);
     add_end(object, choice);
-    if (call_.return_token_ids && call_.kind == CallKind::kCompletion) object.add("prompt_token_ids", prompt_ids(job));
+    if (call_.return_token_ids && call_.kind == CallKind::kCompletion) object.add_text("prompt_token_ids", prompt_ids(job));
     return object.take();
   }
 
-  json::array prompt_ids(std::size_t job) const { return json::array(prompts_[job].ids.begin(), prompts_[job].ids.end()); }
+  std::string prompt_ids(std::size_t job) const { return list_of(prompts_[job].ids_text); }
 
   void respond_whole() {
     ObjectText body = head(call_.kind == CallKind::kChat ? "chat.completion" : "text_completion");
@@ -277,7 +287,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
     }
     choices += ']';
     body.add("usage", usage());
-    if (call_.return_token_ids && call_.kind == CallKind::kChat) body.add("prompt_token_ids", prompt_ids(0));
+    if (call_.return_token_ids && call_.kind == CallKind::kChat) body.add_text("prompt_token_ids", prompt_ids(0));
     exchange_->respond({200, "application/json", std::move(headers_), body.take()});
   }
 
@@ -338,8 +348,11 @@ class Answer : public std::enable_shared_from_this<Answer> {
     if (open_choice(job, number)) {
       ObjectText first = delta(job, number, {{"role", "assistant"}, {"content", ""}});
       first.add("logprobs", nullptr).add("finish_reason", nullptr);
-      if (call_.return_token_ids) first.add("prompt_token_ids", prompt_ids(job));
+      if (call_.return_token_ids) first.add_text("prompt_token_ids", prompt_ids(job));
+      const std::size_t before = batch_.size();
       send_choice(first.take());
+      if (call_.return_token_ids) echoed_ += batch_.size() - before;
+      begun(job);
     }
     // Tokens without text are a chunk where something else is told of them.
     if (!choice.text.empty() || (choice.fresh && (call_.logprobs || call_.return_token_ids))) {
@@ -362,10 +375,12 @@ class Answer : public std::enable_shared_from_this<Answer> {
     object.add("index", choice_of(job, number)).add_text("text", quoted_json(std::exchange(choice.text, {})));
     add_tokens(object, job, choice, first);
     add_end(object, choice);
-    if (first && call_.return_token_ids) object.add("prompt_token_ids", prompt_ids(job));
+    if (first && call_.return_token_ids) object.add_text("prompt_token_ids", prompt_ids(job));
     const std::size_t before = batch_.size();
     send_choice(object.take());
-    if (first && call_.echo) echoed_ += batch_.size() - before;
+    if (!first) return;
+    if (call_.echo || call_.return_token_ids) echoed_ += batch_.size() - before;
+    begun(job);
   }
 
   void watch_silence() {

@@ -437,6 +437,23 @@ TEST_F(Answers, LogprobsAndEchoesCountWhileTheyAreHeld) {
   }
 }
 
+TEST_F(Answers, IdsOfPromptsCountForEachChoice) {
+  for (const bool streamed : {false, true}) {
+    OpenAiCall wanted = call(CallKind::kCompletion, {std::string(100, 'a')}, 2);
+    wanted.return_token_ids = true;
+    wanted.stream = streamed;
+    wanted.id = streamed ? "s" : "w";
+    const auto told = answer(std::move(wanted));
+    EXPECT_EQ(gathered_->held(), 2u * (100 * 3 - 1)) << "98,98,...";
+    const std::size_t job = streamed ? 1 : 0;
+    jobs_.say(job, {accepted(), tokens_of("x", 0), tokens_of("x", 1)});
+    EXPECT_EQ(gathered_->held() == 0, streamed);
+    jobs_.say(job, {choice_done(0), choice_done(1), done()});
+    EXPECT_EQ(gathered_->held(), 0u);
+    EXPECT_EQ(told->echoed > 600, streamed);
+  }
+}
+
 TEST_F(Answers, AnEchoBeyondTheLimitIsRefusedInAStreamToo) {
   OpenAiCall wanted = call(CallKind::kCompletion, {std::string(10u << 10, 'a')}, 8);
   wanted.echo = wanted.stream = true;
