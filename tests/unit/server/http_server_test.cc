@@ -312,7 +312,7 @@ TEST_F(HttpServerTest, AnAnswerNobodyTakesIsGivenUp) {
 
 // A few bytes now and then would hold the connection and all of its buffer for as long as the client likes.
 TEST_F(HttpServerTest, AnAnswerTakenAtATrickleIsGivenUp) {
-  options_.limits.stall_time = milliseconds(500);
+  options_.limits.stall_time = seconds(1);
   options_.limits.answer_bytes_per_second = 64u << 20;
   start();
   for (const char* target : {"/large", "/stream"}) {
@@ -326,7 +326,7 @@ TEST_F(HttpServerTest, AnAnswerTakenAtATrickleIsGivenUp) {
     const Time begun = real_now();
     while (server_->exchanges() > 0 && real_now() - begun < seconds(6)) {
       client.read_some();
-      std::this_thread::sleep_for(milliseconds(20));
+      std::this_thread::sleep_for(milliseconds(4));  // too slow for 32 MiB in this time, and never silent
     }
     EXPECT_EQ(server_->exchanges(), 0u) << target;
   }
@@ -335,13 +335,13 @@ TEST_F(HttpServerTest, AnAnswerTakenAtATrickleIsGivenUp) {
 
 // The system lets more be written only when a large part of its buffer is free: that says nothing about the reader's pace.
 TEST_F(HttpServerTest, AnAnswerTakenSteadilyIsNot) {
-  options_.limits.stall_time = seconds(1);
+  options_.limits.stall_time = milliseconds(1500);
   options_.limits.answer_bytes_per_second = 64u << 10;
   start();
   RawHttp client(port_);
   ASSERT_TRUE(client.send(http_request("GET", "/large")));
   std::size_t taken = 0;
-  for (const Time begun = real_now(); real_now() - begun < seconds(3); std::this_thread::sleep_for(milliseconds(10)))
+  for (const Time begun = real_now(); real_now() - begun < seconds(4); std::this_thread::sleep_for(milliseconds(20)))
     taken += client.read_some().size();
   EXPECT_LT(taken, 32u << 20) << "some of it is unsent all the time";
   while (taken <= (32u << 20)) {
