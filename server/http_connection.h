@@ -92,12 +92,12 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::optional<std::size_t> key_;
   std::string ahead_;  // of the next requests
   std::string out_;
-  std::size_t sent_ = 0;     // of out_
+  std::size_t sent_ = 0;       // of out_
   std::uint64_t written_ = 0;  // to the socket, in all
   std::uint64_t taken_ = 0;    // of these, acknowledged by the client's system when last looked at
-  std::size_t large_ = 0;    // unsent bytes at most of echoes, and of events above limits.stream_buffer_bytes
-  std::size_t dropped_ = 0;  // while lingering
-  std::size_t held_ = 0;     // this one's part of the core's held_bytes
+  std::size_t large_ = 0;      // unsent bytes at most of echoes, and of events above limits.stream_buffer_bytes
+  std::size_t dropped_ = 0;    // while lingering
+  std::size_t held_ = 0;       // this one's part of the core's held_bytes
 };
 
 }  // namespace baton
