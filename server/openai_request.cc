@@ -251,6 +251,7 @@ const char* id_prefix(CallKind kind) { return kind == CallKind::kChat ? "chatcmp
 
 std::string peek_request_id(std::string_view body) {
   constexpr std::string_view kName = "\"request_id\"";
+  constexpr const char* kBlanks = " \t\r\n";
   if (memmem(body.data(), body.size(), kName.data(), kName.size()) == nullptr) return {};
   std::string found;
   int depth = 0;
@@ -260,14 +261,17 @@ std::string peek_request_id(std::string_view body) {
     else if (c == '}' || c == ']') --depth;
     if (c != '"') continue;
     const std::size_t end = end_of_json_string(body, at);
-    const bool named = depth == 1 && body.substr(at, end + 1 - at) == kName;
+    const std::string_view name = body.substr(at, end + 1 - at);
     at = end;
-    if (!named) continue;
-    const std::size_t colon = body.find_first_not_of(" \t\r\n", end + 1);
-    const std::size_t quote = colon < body.size() && body[colon] == ':' ? body.find_first_not_of(" \t\r\n", colon + 1) : body.size();
+    const std::size_t colon = depth == 1 ? body.find_first_not_of(kBlanks, end + 1) : body.size();
+    if (colon >= body.size() || body[colon] != ':') continue;
+    if (name.find('\\') != std::string_view::npos) return {};  // it may be this one
+    if (name != kName) continue;
+    found.clear();  // of several the last one counts
+    const std::size_t quote = body.find_first_not_of(kBlanks, colon + 1);
     if (quote >= body.size() || body[quote] != '"') continue;
     const std::string_view text = body.substr(quote + 1, end_of_json_string(body, quote) - quote - 1);
-    found = text.size() <= kRequestIdBytes && text.find('\\') == std::string_view::npos ? std::string(text) : std::string();
+    if (text.size() <= kRequestIdBytes && text.find('\\') == std::string_view::npos) found = std::string(text);
     at = quote + text.size() + 1;
   }
   return found;

@@ -58,7 +58,7 @@ struct OpenAiCall {
 const char* id_prefix(CallKind kind);
 
 // The request_id of a body that is not read yet, so that the request can be named meanwhile: linear, builds nothing. "": it names none,
-// or one that is written with escapes. Of a body that is no JSON it may be anything.
+// or there are escapes in it or in a name beside it. Of a body that is no JSON it may be anything.
 std::string peek_request_id(std::string_view body);
 
 // `id_suffix`: what the answer's id ends in. `now`: Unix seconds.

@@ -47,7 +47,7 @@ json::object show(const RequestLog::Entry& entry, Time now) {
   json::object object{{"id", entry.id},
                       {"object", "request"},
                       {"kind", entry.kind == CallKind::kChat ? "chat.completion" : "text_completion"},
-                      {"model", entry.model},
+                      {"model", entry.model.empty() ? json::value(nullptr) : json::value(entry.model)},  // null: its body was not read
                       {"status", entry.running ? "running" : kStates[outcome]}};
   const bool finished = !entry.running && (entry.outcome == RequestLog::Outcome::kStop || entry.outcome == RequestLog::Outcome::kLength);
   object["finish_reason"] = !finished ? json::value(nullptr) : entry.outcome == RequestLog::Outcome::kStop ? "stop" : "length";
@@ -230,7 +230,6 @@ class OpenAiService::Impl {
     entry.kind = parsing.kind;
     entry.began = parsing.began;
     json::object object = show(entry, http_.now());
-    object["model"] = nullptr;  // it stands in the body
     object["status"] = "parsing";
     exchange->respond(json_response(object));
   }

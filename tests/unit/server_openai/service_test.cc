@@ -73,6 +73,9 @@ TEST(PeekRequestId, FindsTheBodysOwn) {
       {R"({"x":"\"request_id\":\"c\""})", ""},
       {R"({"x":"request_id","y":"z"})", ""},
       {R"({"request_id":7})", ""},
+      {R"({"request_id":"a","request_id":null})", ""},
+      {R"({"request_id":"a","request\u005fid":"b"})", ""},
+      {R"({"request_id":"a","x":"\n"})", "a"},
       {R"({"request_id":"\u0061"})", ""},
       {R"({"request_id")", ""},
       {R"({"request_id":")", ""},
@@ -269,6 +272,7 @@ TEST_F(Service, ARequestIsThereAndCanBeCancelledWhileItsBodyIsRead) {
   const json::value shown = body(ask("GET", path, {}, {}, 1));
   EXPECT_EQ(shown.at("status"), "parsing");
   EXPECT_EQ(shown.at("id"), "cmpl-mine");
+  EXPECT_TRUE(shown.at("model").is_null());
   EXPECT_EQ(ask("GET", "/v1/requests/cmpl-inner", {}, {}, 1)->head.status, 404u);
   for (const char* method : {"GET", "DELETE"}) EXPECT_EQ(ask(method, path, {}, {}, 0)->head.status, 404u) << "of another key";
   EXPECT_EQ(body(ask("DELETE", path, {}, {}, 1)).at("cancelled"), true);
