@@ -28,7 +28,9 @@ class ConnectionExchange final : public HttpExchange {
  public:
   ConnectionExchange(std::shared_ptr<HttpConnection> connection, std::uint64_t number)
       : connection_(std::move(connection)), number_(number) {}
-  ~ConnectionExchange() override { connection_->abandon(number_); }
+  ~ConnectionExchange() override {
+    run_guarded("letting go of a request", [this] { connection_->abandon(number_); });
+  }
   void respond(HttpResponse response) override { connection_->respond(number_, std::move(response)); }
   void start_stream(HttpResponse head) override { connection_->start_stream(number_, std::move(head)); }
   bool write(std::string_view bytes, std::size_t echoed) override { return connection_->write(number_, bytes, echoed); }
@@ -449,8 +451,9 @@ void HttpConnection::close() {
   socket_.close(ignored);
   if (key_) core_->release_key(*key_);
   key_.reset();
+  const auto self = shared_from_this();
+  core_->connections.erase(self);  // before what may throw
   if (gone_) core_->post(std::exchange(gone_, nullptr));
-  core_->connections.erase(shared_from_this());
 }
 
 }  // namespace baton

@@ -335,13 +335,13 @@ TEST_F(HttpServerTest, AnAnswerTakenAtATrickleIsGivenUp) {
 
 // The system lets more be written only when a large part of its buffer is free: that says nothing about the reader's pace.
 TEST_F(HttpServerTest, AnAnswerTakenSteadilyIsNot) {
-  options_.limits.stall_time = milliseconds(1500);
+  options_.limits.stall_time = seconds(2);
   options_.limits.answer_bytes_per_second = 64u << 10;
   start();
   RawHttp client(port_);
   ASSERT_TRUE(client.send(http_request("GET", "/large")));
   std::size_t taken = 0;
-  for (const Time begun = real_now(); real_now() - begun < seconds(4); std::this_thread::sleep_for(milliseconds(20)))
+  for (const Time begun = real_now(); real_now() - begun < seconds(5); std::this_thread::sleep_for(milliseconds(30)))
     taken += client.read_some().size();
   EXPECT_LT(taken, 32u << 20) << "some of it is unsent all the time";
   while (taken <= (32u << 20)) {
