@@ -287,6 +287,7 @@ struct Reader {
     if (!out.api_keys_file.empty()) out.api_keys_file = absolute(out.api_keys_file, context.place_of("security.api_keys_file"));
     choice(section, "curve", out.curve, kCurve);
     section.read("insecure", out.insecure);
+    section.read("share_prefix_cache", out.share_prefix_cache);
     section.finish();
   }
 

@@ -121,6 +121,7 @@ struct SecuritySection {
   std::string api_keys_file;
   CurveOption curve = CurveOption::kAuto;
   bool insecure = false;                         // allows addresses off loopback without keys
+  bool share_prefix_cache = false;               // between API keys
 };
 
 struct ObservabilitySection {

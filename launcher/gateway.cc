@@ -85,7 +85,8 @@ EdgeOptions edge_options(const Topology& topology, const EdgeModel& model, const
   return options;
 }
 
-OpenAiOptions service_options(const Topology& topology, const EdgeModel& model, const HttpServer& server) {
+OpenAiOptions service_options(const Topology& topology, const EdgeModel& model, const HttpServer& server,
+                              const std::shared_ptr<const ApiKeys>& keys) {
   OpenAiOptions options;
   options.model.names = topology.model.served_model_name;
   options.model.max_model_len = model.max_model_len;
@@ -100,6 +101,7 @@ OpenAiOptions service_options(const Topology& topology, const EdgeModel& model, 
   options.random_key = random_incarnation().value;
   options.metrics_compat = topology.observability.metrics_compat;
   options.threads = kParseThreads;
+  if (!topology.security.share_prefix_cache) options.salting_keys = keys;
   options.http = [&server] { return server.counters(); };
   return options;
 }
@@ -113,6 +115,7 @@ int run_gateway(const Topology& topology) {
   if (!model) return failed("gateway", model.error());
   auto options = server_options(topology);
   if (!options) return failed("gateway", options.error());
+  const auto keys = options->keys;
   HttpServer server(std::move(*options));
 
   LoopExit exit("gateway");
@@ -138,7 +141,7 @@ int run_gateway(const Topology& topology) {
   (*loop)->add(kClientSlot, client_cell);
   (*loop)->executor().post(kEdgeSlot, [&edge](Outbox& out) { edge.start(out); });
 
-  OpenAiService service(service_options(topology, *model, server), client, server);
+  OpenAiService service(service_options(topology, *model, server, keys), client, server);
   const HttpHandler handler = [&service](HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
     service.handle(std::move(request), std::move(exchange));
   };

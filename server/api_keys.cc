@@ -18,12 +18,16 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = 8u << 20;
 
-std::string hash_of(std::string_view key) {
+// Of two purposes the hashes are different ones: salts leave this process.
+std::string hash_of(std::string_view purpose, std::string_view key) {
   Sha256 sum;
-  sum.update("baton api key\n");
+  sum.update(purpose);
+  sum.update("\n");
   sum.update(key);
   return sum.finish();
 }
+
+std::string hash_of(std::string_view key) { return hash_of("baton api key", key); }
 
 // Looks at every byte, whatever it finds.
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
@@ -92,11 +96,15 @@ Result<ApiKeys> ApiKeys::parse(std::string_view text, const std::string& source)
       if (other.hash == hash) return wrong("this key is there twice; the other is named " + other.name);
     }
     if (keys.size() >= kApiKeysMax) return wrong("more than " + std::to_string(kApiKeysMax) + " keys");
-    keys.keys_.push_back({std::move(name), hash});
+    keys.keys_.push_back({std::move(name), hash, hash_of("baton cache salt of a key", key)});
   }
   if (keys.keys_.empty())
     return fail(ErrorCode::kInvalidArgument, source + ": has no key; write one per line, as KEY or NAME:KEY");
   return keys;
+}
+
+std::string ApiKeys::cache_salt(std::size_t key, std::string_view own) const {
+  return hash_of("baton cache salt", keys_[key].salt + '\n' + std::string(own));
 }
 
 std::optional<std::size_t> ApiKeys::find(std::string_view authorization) const {

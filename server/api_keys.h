@@ -28,12 +28,16 @@ class ApiKeys {
   // Which key an Authorization header ("Bearer KEY") gives; nullopt: none, or one that is not known.
   std::optional<std::size_t> find(std::string_view authorization) const;
   std::size_t size() const { return keys_.size(); }
+  // What that key's requests have for a cache_salt where `own` is the one they ask for ("": none): equal only for the same key and the
+  // same `own`. 64 hexadecimal digits, of SHA-256; the key does not follow from them.
+  std::string cache_salt(std::size_t key, std::string_view own) const;
   const std::string& name(std::size_t key) const { return keys_[key].name; }  // "key 3" where the file gives none
 
  private:
   struct Key {
     std::string name;
     std::string hash;
+    std::string salt;
   };
   std::vector<Key> keys_;
 };

@@ -7,6 +7,7 @@
 #include "protocol/sampling_limits.h"
 #include "protocol/validate.h"
 #include "runtime/base/hash.h"
+#include "server/guarded.h"
 
 namespace baton {
 namespace {
@@ -93,7 +94,7 @@ void GatewayClient::ask_status(std::uint64_t tag) {
 void GatewayClient::answer_status(std::uint64_t tag, std::optional<StatusReport> report) {
   Question* const question = question_of(tag);
   if (question == nullptr) return;
-  for (const auto& asker : std::exchange(*question, {}).askers) asker(report);
+  for (const auto& asker : std::exchange(*question, {}).askers) run_guarded("who asked for the status", [&] { asker(report); });
 }
 
 void GatewayClient::deliver() {
@@ -127,7 +128,8 @@ void GatewayClient::deliver(Ticket ticket, const std::vector<Event>& events) {
     ids_.erase(it->second.id);
     jobs_.erase(it);
   }
-  if (sink) sink(events);
+  // What its owner cannot take is the end of this job; the others of this delivery have their events.
+  if (sink && !run_guarded("the taker of a job's events", [&] { sink(events); })) cancel(ticket);
 }
 
 // ---- loop ------------------------------------------------------------------------------------------------------------

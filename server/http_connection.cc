@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/http_connection.h"
 
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
-#include <exception>
 #include <utility>
 
 #include "runtime/actor/real_loop.h"
-#include "runtime/base/log.h"
+#include "server/guarded.h"
 #include "server/http_text.h"
 #include "server/openai_error.h"
 
@@ -27,10 +28,12 @@ class ConnectionExchange final : public HttpExchange {
  public:
   ConnectionExchange(std::shared_ptr<HttpConnection> connection, std::uint64_t number)
       : connection_(std::move(connection)), number_(number) {}
-  ~ConnectionExchange() override { connection_->abandon(number_); }
+  ~ConnectionExchange() override {
+    run_guarded("letting go of a request", [this] { connection_->abandon(number_); });
+  }
   void respond(HttpResponse response) override { connection_->respond(number_, std::move(response)); }
   void start_stream(HttpResponse head) override { connection_->start_stream(number_, std::move(head)); }
-  bool write(std::string_view bytes) override { return connection_->write(number_, bytes); }
+  bool write(std::string_view bytes, std::size_t echoed) override { return connection_->write(number_, bytes, echoed); }
   void finish() override { connection_->finish(number_); }
   void on_gone(std::function<void()> gone) override { connection_->on_gone(number_, std::move(gone)); }
 
@@ -38,6 +41,9 @@ class ConnectionExchange final : public HttpExchange {
   const std::shared_ptr<HttpConnection> connection_;
   const std::uint64_t number_;
 };
+
+// What stands around a chunk at most: its size, and two line ends.
+constexpr std::size_t kChunkFrameBytes = 2 * sizeof(std::size_t) + 4;
 
 bool needs_no_key(std::string_view path) { return path == "/live" || path == "/ready" || path == "/health"; }
 
@@ -61,6 +67,16 @@ void HttpConnection::start() {
   read();
 }
 
+template <class Turn>
+void HttpConnection::guarded(Turn turn) {
+  if (run_guarded("a connection", std::move(turn))) return;
+  const auto end = [this] {
+    if (phase_ == Phase::kReading) refuse({500, "the server failed at this request", "internal_error"});
+    else close();
+  };
+  if (!run_guarded("the end of a connection", end)) run_guarded("the end of a connection", [this] { close(); });
+}
+
 // ---- requests ------------------------------------------------------------------------------------------------------
 
 void HttpConnection::read() {
@@ -69,8 +85,7 @@ void HttpConnection::read() {
   socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
     self->reading_ = false;
     if (self->phase_ == Phase::kClosed) return;
-    if (error) return self->peer_ended(true);
-    self->take_readable();
+    self->guarded([&] { error ? self->peer_ended(true) : self->take_readable(); });
   });
 }
 
@@ -100,6 +115,7 @@ void HttpConnection::take(std::string_view bytes) {
   while (!bytes.empty()) {
     if (!parser_.begun()) since_ = real_now();
     bytes.remove_prefix(parser_.feed(bytes));
+    count(true);
     if (parser_.state() == HttpParser::State::kHead) continue;
     if (parser_.state() == HttpParser::State::kBody && !std::exchange(in_body_, true)) since_ = real_now();
     if (parser_.state() != HttpParser::State::kFailed && !std::exchange(admitted_, true) && !admit()) return;
@@ -170,19 +186,17 @@ void HttpConnection::refuse(HttpFault fault) {
   parser_.refuse(std::move(fault));
   queue(head_of(response, false));
   if (!head_only_) queue(response.body);
-  core_->exchanges.fetch_add(1);
+  count(true);
   answered();
 }
 
 void HttpConnection::dispatch() {
   ++core_->counters.requests;
-  core_->exchanges.fetch_add(1);
   keep_ = parser_.keep_alive();
   head_only_ = parser_.head_only();
   http_1_0_ = parser_.http_1_0();
   chunked_ = streaming_ = false;
   phase_ = Phase::kAnswering;
-  progress_ = real_now();
   const std::uint64_t number = ++exchange_;
   HttpRequest request = parser_.take();
   request.key = key_;
@@ -194,12 +208,7 @@ void HttpConnection::dispatch() {
     response.headers.push_back({"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"});
     exchange->respond(std::move(response));
   } else {
-    try {
-      handler_(std::move(request), exchange);
-    } catch (const std::exception& error) {
-      log_error("http", "a handler failed", {{"why", error.what()}});
-      exchange->respond(to_response({500, "the server failed at this request", "", "internal_error"}));
-    }
+    if (!run_guarded("a handler", [&] { handler_(std::move(request), exchange); })) exchange->respond(to_response(internal_error()));
   }
   if (phase_ == Phase::kAnswering && ahead_.size() < limits_.ahead_bytes) read();
 }
@@ -238,7 +247,8 @@ void HttpConnection::tick(Time now) {
     }
     case Phase::kAnswering:
     case Phase::kFlushing:
-      if (unsent() > 0 && late(progress_, limits_.stall_time)) close();
+      if (unsent() > 0) note_taken(now);
+      if (unsent() > 0 && now > patience_) close();
       else if (!reading_) watch_unread();
       return;
     case Phase::kLingering:
@@ -251,6 +261,21 @@ void HttpConnection::tick(Time now) {
 void HttpConnection::drain() {
   keep_ = false;
   if (idle()) close();
+}
+
+void HttpConnection::end() {
+  if (phase_ == Phase::kReading && parser_.begun()) {
+    refuse({503, "the server ends, and your request had not come whole: send it again", "unavailable"});
+    flush();
+  }
+  close();
+}
+
+// From a request's first byte to the last one of its answer a drain waits for it.
+void HttpConnection::count(bool request) {
+  if (request == std::exchange(counted_, request)) return;
+  if (request) core_->exchanges.fetch_add(1);
+  else core_->exchanges.fetch_sub(1);
 }
 
 // ---- answers -------------------------------------------------------------------------------------------------------
@@ -277,7 +302,9 @@ std::string HttpConnection::head_of(const HttpResponse& response, bool chunked) 
 void HttpConnection::respond(std::uint64_t exchange, HttpResponse response) {
   if (!current(exchange) || streaming_) return;
   if (core_->draining) keep_ = false;
-  queue(head_of(response, false));
+  const std::string head = head_of(response, false);
+  out_.reserve(out_.size() + head.size() + response.body.size());  // part of an answer is never queued
+  queue(head);
   if (!head_only_ && may_have_body(response.status)) queue(response.body);
   answered();
 }
@@ -291,9 +318,10 @@ void HttpConnection::start_stream(std::uint64_t exchange, HttpResponse head) {
   schedule_flush();
 }
 
-bool HttpConnection::write(std::uint64_t exchange, std::string_view bytes) {
+bool HttpConnection::write(std::uint64_t exchange, std::string_view bytes, std::size_t echoed) {
   if (!current(exchange) || !streaming_) return false;
   if (bytes.empty() || head_only_) return true;
+  out_.reserve(out_.size() + bytes.size() + kChunkFrameBytes);  // part of a chunk is never queued
   if (chunked_) {
     constexpr char kDigits[] = "0123456789abcdef";
     std::string size;
@@ -302,8 +330,8 @@ bool HttpConnection::write(std::uint64_t exchange, std::string_view bytes) {
   }
   queue(bytes);
   if (chunked_) queue("\r\n");
-  // One event that is larger than the buffer says nothing about its reader, until it is sent.
-  if (bytes.size() > limits_.stream_buffer_bytes) large_ += bytes.size();
+  // One event that is larger than the buffer says nothing about its reader, until it is sent; nor do many echoes.
+  large_ += bytes.size() > limits_.stream_buffer_bytes ? bytes.size() : echoed;
   const std::size_t most = limits_.stream_buffer_bytes + large_;
   if (unsent() <= most) {
     schedule_flush();
@@ -337,7 +365,7 @@ void HttpConnection::answered() {
 }
 
 void HttpConnection::queue(std::string_view bytes) {
-  if (unsent() == 0) progress_ = real_now();
+  if (unsent() == 0) patience_ = real_now() + limits_.stall_time;
   if (sent_ > 0 && sent_ >= out_.size() / 2) {
     out_.erase(0, sent_);
     sent_ = 0;
@@ -351,7 +379,7 @@ void HttpConnection::schedule_flush() {
   if (writing_ || std::exchange(flush_due_, true)) return;
   asio::post(core_->context, [self = shared_from_this()] {
     self->flush_due_ = false;
-    if (!self->writing_) self->flush();
+    if (!self->writing_) self->guarded([&] { self->flush(); });
   });
 }
 
@@ -364,30 +392,42 @@ void HttpConnection::flush() {
       writing_ = true;
       socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](error_code failed) {
         self->writing_ = false;
-        if (failed) self->close();
-        else self->flush();
+        self->guarded([&] { failed ? self->close() : self->flush(); });
       });
       return;
     }
     if (error) return close();
     sent_ += count;
     large_ = std::min(large_, unsent());
-    progress_ = real_now();
+    written_ += count;
   }
   out_.clear();
   sent_ = 0;
   if (phase_ == Phase::kFlushing) end_answer();
 }
 
+// Each byte buys the time that the slowest pace allows for it. The most that can be bought is stall_time: what buffers took at once is
+// no credit for minutes of silence. Asked of the system, for the socket takes more only when a megabyte of its buffer is free, which a
+// slow but steady reader needs minutes for.
+void HttpConnection::note_taken(Time now) {
+  int waiting = 0;
+  if (ioctl(socket_.native_handle(), SIOCOUTQ, &waiting) != 0) return;
+  const std::uint64_t taken = std::max(taken_, written_ - std::min(written_, static_cast<std::uint64_t>(waiting)));
+  const auto bought = std::chrono::nanoseconds(std::chrono::seconds(1)) * static_cast<std::int64_t>(taken - taken_) /
+                      static_cast<std::int64_t>(limits_.answer_bytes_per_second);
+  patience_ = std::min(patience_ + bought, now + limits_.stall_time);
+  taken_ = taken;
+}
+
 void HttpConnection::end_answer() {
-  core_->exchanges.fetch_sub(1);
+  count(false);
   if (!keep_ || core_->draining || parser_.state() == HttpParser::State::kFailed) return linger();
   phase_ = Phase::kReading;
   since_ = real_now();
   if (input_ended_) return close();
   if (out_.capacity() > 4 * limits_.stream_buffer_bytes) std::string().swap(out_);
   if (ahead_.empty()) return read();
-  asio::post(core_->context, [self = shared_from_this()] { self->resume(); });
+  asio::post(core_->context, [self = shared_from_this()] { self->guarded([&] { self->resume(); }); });
 }
 
 void HttpConnection::linger() {
@@ -403,7 +443,7 @@ void HttpConnection::linger() {
 
 void HttpConnection::close() {
   if (phase_ == Phase::kClosed) return;
-  if (phase_ == Phase::kAnswering || phase_ == Phase::kFlushing) core_->exchanges.fetch_sub(1);
+  count(false);
   phase_ = Phase::kClosed;
   input_ended_ = true;
   hold(0);
@@ -411,8 +451,9 @@ void HttpConnection::close() {
   socket_.close(ignored);
   if (key_) core_->release_key(*key_);
   key_.reset();
+  const auto self = shared_from_this();
+  core_->connections.erase(self);  // before what may throw
   if (gone_) core_->post(std::exchange(gone_, nullptr));
-  core_->connections.erase(shared_from_this());
 }
 
 }  // namespace baton

@@ -21,7 +21,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   void start();
   void tick(Time now);  // looks whether a time limit has passed
-  void drain();         // closes if idle; else the current answer is the last
+  void drain();         // closes if idle; else the request that has begun to come, or is being answered, is the last
+  void end();           // closes; a request that has not come whole is told so, as far as the socket takes it at once
   void close();
   bool idle() const { return phase_ == Phase::kReading && !parser_.begun(); }
   Time since() const { return since_; }
@@ -29,7 +30,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // Of the exchange with that number; calls of earlier ones do nothing.
   void respond(std::uint64_t exchange, HttpResponse response);
   void start_stream(std::uint64_t exchange, HttpResponse head);
-  bool write(std::uint64_t exchange, std::string_view bytes);
+  bool write(std::uint64_t exchange, std::string_view bytes, std::size_t echoed);
   void finish(std::uint64_t exchange);
   void on_gone(std::uint64_t exchange, std::function<void()> gone);
   void abandon(std::uint64_t exchange);
@@ -39,6 +40,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // kLingering: the last one is sent, what still comes is dropped, so that no reset overtakes it.
   enum class Phase { kReading, kAnswering, kFlushing, kLingering, kClosed };
 
+  // Turns of the socket: what goes wrong in them is this client's end alone.
+  template <class Turn>
+  void guarded(Turn turn);
   void read();
   void take_readable();
   void take(std::string_view bytes);
@@ -49,6 +53,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void resume();
   void peer_ended(bool reset);
   void watch_unread();
+  void count(bool request);
   bool current(std::uint64_t exchange) const { return phase_ == Phase::kAnswering && exchange == exchange_; }
   std::string head_of(const HttpResponse& response, bool chunked);
   void queue(std::string_view bytes);
@@ -58,6 +63,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void end_answer();
   void linger();
   std::size_t unsent() const { return out_.size() - sent_; }
+  void note_taken(Time now);
 
   const std::shared_ptr<HttpCore> core_;  // first: the socket ends before its context
   const HttpLimits& limits_;
@@ -67,10 +73,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpParser parser_;
   Phase phase_ = Phase::kReading;
   Time since_{};           // when the phase, or the request, or its body began
-  Time progress_{};        // when the client last took something
+  Time patience_{};        // until when the client must have taken more
   bool admitted_ = false;  // the request being read was looked at
   bool in_body_ = false;
-  bool keep_ = true;  // the connection, after this answer
+  bool counted_ = false;  // among the core's exchanges
+  bool keep_ = true;      // the connection, after this answer
   bool head_only_ = false;
   bool chunked_ = false;
   bool http_1_0_ = false;
@@ -85,10 +92,12 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::optional<std::size_t> key_;
   std::string ahead_;  // of the next requests
   std::string out_;
-  std::size_t sent_ = 0;     // of out_
-  std::size_t large_ = 0;    // unsent bytes at most of events above limits.stream_buffer_bytes
-  std::size_t dropped_ = 0;  // while lingering
-  std::size_t held_ = 0;     // this one's part of the core's held_bytes
+  std::size_t sent_ = 0;       // of out_
+  std::uint64_t written_ = 0;  // to the socket, in all
+  std::uint64_t taken_ = 0;    // of these, acknowledged by the client's system when last looked at
+  std::size_t large_ = 0;      // unsent bytes at most of echoes, and of events above limits.stream_buffer_bytes
+  std::size_t dropped_ = 0;    // while lingering
+  std::size_t held_ = 0;       // this one's part of the core's held_bytes
 };
 
 }  // namespace baton

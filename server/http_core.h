@@ -64,7 +64,8 @@ class HttpCore : public std::enable_shared_from_this<HttpCore> {
 
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;
-  bool closed_ = false;  // under the mutex
+  bool posting_ = false;  // run_posted() is on its way; under the mutex
+  bool closed_ = false;   // under the mutex
   std::multimap<Time, std::function<void()>> due_;
   std::map<std::size_t, std::size_t> connections_of_key_;
   std::string date_;

@@ -44,9 +44,11 @@ class HttpExchange {
   virtual void respond(HttpResponse response) = 0;
   // Sends the head now (its body must be empty); the body follows in chunks.
   virtual void start_stream(HttpResponse head) = 0;
-  // False: nobody reads any more (gone, or more than the stream buffer is unsent, not counting single writes larger than that:
-  // then the connection is closed).
-  virtual bool write(std::string_view bytes) = 0;
+  // False: nobody reads any more (gone, or more than the stream buffer is unsent, not counting single writes larger than that, nor
+  // echoes: then the connection is closed). `echoed`: so many of the bytes are what the client sent itself, given back all at once; how
+  // many there are says nothing about how fast it reads.
+  virtual bool write(std::string_view bytes, std::size_t echoed) = 0;
+  bool write(std::string_view bytes) { return write(bytes, 0); }
   virtual void finish() = 0;
   // Runs once, if the client is gone before finish() or respond() was handed over whole. Replaces an earlier one.
   virtual void on_gone(std::function<void()> gone) = 0;

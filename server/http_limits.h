@@ -17,7 +17,8 @@ struct HttpLimits {
   Duration body_grace = std::chrono::seconds(5);   // a body may be this late…
   std::size_t body_bytes_per_second = 1u << 10;    // …beyond what this rate allows
   Duration idle_time = std::chrono::seconds(60);   // between requests
-  Duration stall_time = std::chrono::seconds(30);  // an answer of which nothing is taken any more
+  Duration stall_time = std::chrono::seconds(30);  // the taking of an answer may be this late…
+  std::size_t answer_bytes_per_second = 1u << 10;  // …behind what this rate asks for; what was taken fast earns nothing beyond
   Duration linger_time = std::chrono::seconds(2);  // after the last answer, for it to arrive before the connection is reset
   std::size_t linger_bytes = 1u << 20;             // read and dropped meanwhile
   std::size_t held_bytes = 512u << 20;  // of unfinished requests, and of those sent ahead, of all connections together

@@ -12,8 +12,8 @@
 
 #include "runtime/actor/real_loop.h"
 #include "runtime/base/check.h"
-#include "runtime/base/log.h"
 #include "runtime/base/thread_name.h"
+#include "server/guarded.h"
 #include "server/http_connection.h"
 #include "server/http_core.h"
 
@@ -33,14 +33,12 @@ constexpr std::chrono::milliseconds kAcceptPause{100};  // after an accept for w
 // ---- what connections share ------------------------------------------------------------------------------------------
 
 void HttpCore::post(std::function<void()> turn) {
-  bool first = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (closed_) return;
-    first = posted_.empty();
-    posted_.push_back(std::move(turn));
-  }
-  if (first) asio::post(context, [this] { run_posted(); });
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  posted_.push_back(std::move(turn));
+  if (posting_) return;
+  asio::post(context, [this] { run_posted(); });
+  posting_ = true;  // not before: where it throws, the next one tries again
 }
 
 void HttpCore::run_posted() {
@@ -48,8 +46,9 @@ void HttpCore::run_posted() {
   {
     const std::lock_guard lock(mutex_);
     turns.swap(posted_);
+    posting_ = false;
   }
-  for (std::function<void()>& turn : turns) std::exchange(turn, nullptr)();
+  for (std::function<void()>& turn : turns) run_guarded("a posted turn", [&turn] { std::exchange(turn, nullptr)(); });
 }
 
 void HttpCore::at(Time when, std::function<void()> turn) {
@@ -72,7 +71,7 @@ void HttpCore::run_due() {
   while (!due_.empty() && due_.begin()->first <= now) {
     const std::function<void()> turn = std::move(due_.begin()->second);
     due_.erase(due_.begin());
-    turn();
+    run_guarded("a turn that was due", turn);
   }
   arm();
 }
@@ -156,7 +155,8 @@ class HttpServer::Impl {
     glance();
     thread_ = std::thread([this] {
       name_this_thread("baton-http");
-      core_->context.run();
+      // What a handler throws leaves run(); the others are still to have their turns.
+      while (!run_guarded("a handler of the loop", [this] { core_->context.run(); })) continue;
       finish();
     });
   }
@@ -195,7 +195,7 @@ class HttpServer::Impl {
         });
         return;
       }
-      take(std::move(socket), listener);
+      run_guarded("taking a connection", [&] { take(std::move(socket), listener); });
       accept(listener);
     });
   }
@@ -221,7 +221,7 @@ class HttpServer::Impl {
     core_->at(real_now() + kGlance, [this] {
       const Time now = real_now();
       const std::vector<std::shared_ptr<HttpConnection>> all(core_->connections.begin(), core_->connections.end());
-      for (const auto& each : all) each->tick(now);
+      for (const auto& each : all) run_guarded("looking after a connection", [&] { each->tick(now); });
       glance();
     });
   }
@@ -232,7 +232,8 @@ class HttpServer::Impl {
     core_->draining = true;
     for (HttpListener& listener : core_->listeners) close(listener);
     const auto all = std::exchange(core_->connections, {});
-    for (const auto& each : all) each->close();
+    for (const auto& each : all)
+      if (!run_guarded("the end of a connection", [&] { each->end(); })) each->close();
     core_->alarm.cancel();
     work_.reset();
     core_->context.restart();

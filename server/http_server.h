@@ -54,11 +54,13 @@ class HttpServer final : public HttpThread {
   Result<std::uint16_t> listen(const SocketAddress& address, HttpHandler handler, HttpAccess access = {});
   void start();
 
-  // Any thread. Accepts no more, closes idle connections, and the others behind their current answer.
+  // Any thread. Accepts no more, closes idle connections, and the others behind their current answer, or the answer to the request
+  // that has begun to come.
   void begin_drain();
-  // Any thread. Requests that are not answered whole.
+  // Any thread. Requests that are not answered whole, from their first byte on.
   std::size_t exchanges() const;
-  // Ends the thread; whoever waits for an answer is gone. Nothing that was posted runs any more.
+  // Ends the thread; whoever waits for an answer is gone, whoever still sends a request gets a 503. Nothing that was posted runs any
+  // more.
   void stop();
 
   void post(std::function<void()> turn) override;

@@ -55,6 +55,8 @@ ApiError api_error(ErrorCode code, const std::string& message) {
   return {500, "the cluster failed at this request; its logs say why", "", "server_error"};
 }
 
+ApiError internal_error() { return {500, "the server failed at this request", "", "internal_error"}; }
+
 ApiError unsupported(const std::string& param, const std::string& why) {
   return {400, "'" + param + "' cannot be honoured: " + why, param, "unsupported_parameter"};
 }

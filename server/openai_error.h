@@ -24,6 +24,7 @@ boost::json::object error_object(const ApiError& error);
 HttpResponse to_response(const ApiError& error);
 // What the cluster said of a job.
 ApiError api_error(ErrorCode code, const std::string& message);
+ApiError internal_error();                                               // 500: a fault of this process; its log says which
 ApiError unsupported(const std::string& param, const std::string& why);  // 400 unsupported_parameter
 ApiError bad_value(const std::string& param, const std::string& why);    // 400
 ApiError model_not_found(const std::string& name);                       // 404

@@ -2,9 +2,11 @@
 #include "server/openai_logprobs.h"
 
 #include <algorithm>
+#include <boost/json/object.hpp>
 #include <utility>
 
 #include "models/unicode.h"
+#include "server/json_text.h"
 
 namespace baton {
 namespace {
@@ -22,62 +24,68 @@ std::int64_t characters(std::string_view bytes) {
 
 }  // namespace
 
-std::string ChoiceLogprobs::text_of(TokenId token) const { return tokenizer_.token_bytes(token, true); }
+std::string LogprobText::text_of(TokenId token) const { return tokenizer_.token_bytes(token, true); }
 
-std::string ChoiceLogprobs::name_of(TokenId token) const {
+std::string LogprobText::name_of(TokenId token) const {
   return call_.tokens_as_ids ? "token_id:" + std::to_string(token) : replace_invalid_utf8(text_of(token));
 }
 
-json::object ChoiceLogprobs::chat_entry(TokenId token, float logprob) const {
-  json::array bytes;
-  for (const char c : text_of(token)) bytes.emplace_back(static_cast<unsigned char>(c));
-  return {{"token", name_of(token)}, {"logprob", finite(logprob)}, {"bytes", std::move(bytes)}};
+// `top`: the inside of its list, where there is to be one.
+std::string LogprobText::chat_entry(TokenId token, float logprob, const std::string* top) const {
+  std::string bytes;
+  for (const char c : text_of(token)) append_element(bytes, std::string_view(std::to_string(static_cast<unsigned char>(c))));
+  ObjectText entry;
+  entry.add_text("token", quoted_json(name_of(token))).add("logprob", finite(logprob)).add_text("bytes", list_of(bytes));
+  if (top != nullptr) entry.add_text("top_logprobs", list_of(*top));
+  return entry.take();
 }
 
-void ChoiceLogprobs::add_chat(const ClientToken& token) {
-  json::object entry = chat_entry(token.token, token.logprob);
-  json::array top;
-  for (const ClientLogprob& each : token.top) top.emplace_back(chat_entry(each.token, each.logprob));
-  entry["top_logprobs"] = std::move(top);
-  content_.emplace_back(std::move(entry));
+void LogprobText::add_chat(const ClientToken& token) {
+  std::string top;
+  for (const ClientLogprob& each : token.top) append_element(top, std::string_view(chat_entry(each.token, each.logprob, nullptr)));
+  append_element(entries_, std::string_view(chat_entry(token.token, token.logprob, &top)));
 }
 
-// `known`: nullptr for a prompt's first token, of which nothing is known.
-void ChoiceLogprobs::add_completion(TokenId token, const ClientToken* known) {
-  tokens_.emplace_back(name_of(token));
-  offsets_.emplace_back(offset_);
+void LogprobText::add_completion(TokenId token, const ClientToken* known) {
+  const std::string name = name_of(token);
+  append_element(entries_, std::string_view(quoted_json(name)));
+  append_element(offsets_, std::string_view(std::to_string(offset_)));
   offset_ += characters(tokenizer_.token_bytes(token, false));
   if (known == nullptr) {
-    logprobs_.emplace_back(nullptr);
-    tops_.emplace_back(nullptr);
+    append_element(logprobs_, json::value(nullptr));
+    append_element(tops_, json::value(nullptr));
     return;
   }
-  logprobs_.emplace_back(finite(known->logprob));
+  append_element(logprobs_, json::value(finite(known->logprob)));
   json::object top;  // the likeliest ones, and the token itself; of two tokens of one text the likelier one is shown
   for (const ClientLogprob& each : known->top) top.emplace(name_of(each.token), finite(each.logprob));
-  top.emplace(name_of(token), finite(known->logprob));
-  tops_.emplace_back(std::move(top));
+  top.emplace(name, finite(known->logprob));
+  append_element(tops_, json::value(std::move(top)));
 }
 
-void ChoiceLogprobs::add_prompt(const std::vector<TokenId>& ids, const std::vector<ClientToken>& known) {
-  for (std::size_t i = 0; i < ids.size(); ++i) add_completion(ids[i], i > 0 && i <= known.size() ? &known[i - 1] : nullptr);
+void LogprobText::stand_behind(const std::vector<TokenId>& prompt) {
+  for (const TokenId token : prompt) offset_ += characters(tokenizer_.token_bytes(token, false));
 }
 
-void ChoiceLogprobs::add(const ClientToken& token) {
-  if (call_.kind == CallKind::kChat) add_chat(token);
-  else add_completion(token.token, &token);
+void LogprobText::add(TokenId token, const ClientToken* known) {
+  if (call_.kind == CallKind::kCompletion) add_completion(token, known);
+  else if (known != nullptr) add_chat(*known);
 }
 
-json::value ChoiceLogprobs::take() {
-  if (call_.kind == CallKind::kChat) {
-    if (content_.empty()) return nullptr;
-    return json::object{{"content", std::exchange(content_, {})}, {"refusal", nullptr}};
-  }
-  if (tokens_.empty()) return nullptr;
-  return json::object{{"text_offset", std::exchange(offsets_, {})},
-                      {"token_logprobs", std::exchange(logprobs_, {})},
-                      {"tokens", std::exchange(tokens_, {})},
-                      {"top_logprobs", std::exchange(tops_, {})}};
+std::string LogprobText::take(const LogprobText* prompt) {
+  static const std::string kNone;
+  const auto joined = [prompt](std::string LogprobText::*list, const std::string& own) {
+    return list_of(prompt == nullptr ? kNone : prompt->*list, own);
+  };
+  if (entries_.empty() && (prompt == nullptr || prompt->entries_.empty())) return "null";
+  ObjectText object;
+  if (call_.kind == CallKind::kChat)
+    return object.add_text("content", joined(&LogprobText::entries_, std::exchange(entries_, {}))).add("refusal", nullptr).take();
+  return object.add_text("text_offset", joined(&LogprobText::offsets_, std::exchange(offsets_, {})))
+      .add_text("token_logprobs", joined(&LogprobText::logprobs_, std::exchange(logprobs_, {})))
+      .add_text("tokens", joined(&LogprobText::entries_, std::exchange(entries_, {})))
+      .add_text("top_logprobs", joined(&LogprobText::tops_, std::exchange(tops_, {})))
+      .take();
 }
 
 }  // namespace baton

@@ -44,7 +44,8 @@ tl::expected<std::string, ApiError> join_parts(const json::array& parts, const s
 }
 
 // Templates write arguments by tojson, so they get the value and not the text that the API has.
-tl::expected<void, ApiError> open_arguments(json::value& calls, const std::string& where) {
+// `room`: how many values the arguments of all messages may still have; they are JSON within a string, which nobody has counted yet.
+tl::expected<void, ApiError> open_arguments(json::value& calls, const std::string& where, std::size_t& room) {
   if (!calls.is_array()) return tl::unexpected(bad_value("messages", "has " + where + ".tool_calls that is no list"));
   for (json::value& call : calls.as_array()) {
     json::object* const function = call.is_object() && call.as_object().contains("function") ? call.as_object().at("function").if_object() : nullptr;
@@ -52,6 +53,10 @@ tl::expected<void, ApiError> open_arguments(json::value& calls, const std::strin
     const auto arguments = function->find("arguments");
     if (arguments == function->end() || !arguments->value().is_string()) continue;
     const std::string_view text = arguments->value().as_string();
+    const std::size_t values = count_json_values(text);
+    if (values > room)
+      return tl::unexpected(bad_value("messages", "has arguments of more than " + std::to_string(JsonLimits().values_max) + " values in tool_calls"));
+    room -= values;
     auto parsed = parse_json(text.empty() ? "{}" : text);  // "" is what some clients make of a call without arguments
     if (!parsed) return tl::unexpected(bad_value("messages", "has arguments that are no JSON in " + where + ".tool_calls"));
     arguments->value() = std::move(*parsed);
@@ -67,7 +72,7 @@ json::object without_nulls(const json::object& message) {
   return kept;
 }
 
-tl::expected<json::object, ApiError> read_message(const json::value& value, std::size_t index, bool knows_developer) {
+tl::expected<json::object, ApiError> read_message(const json::value& value, std::size_t index, bool knows_developer, std::size_t& room) {
   const std::string where = place(index);
   if (!value.is_object()) return tl::unexpected(bad_value("messages", "must be objects; " + where + " is " + shown(value)));
   json::object message = without_nulls(value.as_object());
@@ -91,7 +96,7 @@ tl::expected<json::object, ApiError> read_message(const json::value& value, std:
     return tl::unexpected(bad_value("messages", "has " + where + ".content, which must be a string or a list of parts, not " + shown(content->value())));
   }
   if (const auto calls = message.find("tool_calls"); calls != message.end()) {
-    if (auto opened = open_arguments(calls->value(), where); !opened) return tl::unexpected(std::move(opened.error()));
+    if (auto opened = open_arguments(calls->value(), where, room); !opened) return tl::unexpected(std::move(opened.error()));
     if (calls->value().as_array().empty()) message.stable_erase(calls);
   }
   return message;
@@ -104,8 +109,9 @@ std::optional<json::array> read_list(JsonFields& fields, bool knows_developer) {
     return std::nullopt;
   }
   json::array messages;
+  std::size_t room = JsonLimits().values_max;
   for (std::size_t i = 0; i < value->as_array().size(); ++i) {
-    auto message = read_message(value->as_array()[i], i, knows_developer);
+    auto message = read_message(value->as_array()[i], i, knows_developer, room);
     if (!message) {
       fields.refuse(std::move(message.error()));
       return std::nullopt;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -58,7 +59,7 @@ class Reader {
   void read_id(const std::string& id_suffix) {
     const std::string wanted = fields_.text("request_id", kRequestIdBytes).value_or("");
     if (const auto good = validate_label("request_id", wanted); !good) refuse(bad_value("request_id", "is no name: " + good.error().message));
-    call_.id = (chat() ? "chatcmpl-" : "cmpl-") + (wanted.empty() ? id_suffix : wanted);
+    call_.id = id_prefix(call_.kind) + (wanted.empty() ? id_suffix : wanted);
   }
 
   void read_stream() {
@@ -244,6 +245,36 @@ std::string read_model(JsonFields& fields, const OpenAiModel& model) {
   if (name.empty()) return model.names.front();  // as vLLM does: there is one
   if (std::find(model.names.begin(), model.names.end(), name) == model.names.end()) fields.refuse(model_not_found(name));
   return name;
+}
+
+const char* id_prefix(CallKind kind) { return kind == CallKind::kChat ? "chatcmpl-" : "cmpl-"; }
+
+std::string peek_request_id(std::string_view body) {
+  constexpr std::string_view kName = "\"request_id\"";
+  constexpr const char* kBlanks = " \t\r\n";
+  if (memmem(body.data(), body.size(), kName.data(), kName.size()) == nullptr) return {};
+  std::string found;
+  int depth = 0;
+  for (std::size_t at = 0; at < body.size(); ++at) {
+    const char c = body[at];
+    if (c == '{' || c == '[') ++depth;
+    else if (c == '}' || c == ']') --depth;
+    if (c != '"') continue;
+    const std::size_t end = end_of_json_string(body, at);
+    const std::string_view name = body.substr(at, end + 1 - at);
+    at = end;
+    const std::size_t colon = depth == 1 ? body.find_first_not_of(kBlanks, end + 1) : body.size();
+    if (colon >= body.size() || body[colon] != ':') continue;
+    if (name.find('\\') != std::string_view::npos) return {};  // it may be this one
+    if (name != kName) continue;
+    found.clear();  // of several the last one counts
+    const std::size_t quote = body.find_first_not_of(kBlanks, colon + 1);
+    if (quote >= body.size() || body[quote] != '"') continue;
+    const std::string_view text = body.substr(quote + 1, end_of_json_string(body, quote) - quote - 1);
+    if (text.size() <= kRequestIdBytes && text.find('\\') == std::string_view::npos) found = std::string(text);
+    at = quote + text.size() + 1;
+  }
+  return found;
 }
 
 tl::expected<OpenAiCall, ApiError> read_call(CallKind kind, std::string_view body, const OpenAiModel& model, const std::string& id_suffix, std::int64_t now) {

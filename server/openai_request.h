@@ -54,6 +54,13 @@ struct OpenAiCall {
   std::optional<std::size_t> key;   // the API key that asked (HttpRequest::key)
 };
 
+// What the id of a body's answer will begin with.
+const char* id_prefix(CallKind kind);
+
+// The request_id of a body that is not read yet, so that the request can be named meanwhile: linear, builds nothing. "": it names none,
+// or there are escapes in it or in a name beside it. Of a body that is no JSON it may be anything.
+std::string peek_request_id(std::string_view body);
+
 // `id_suffix`: what the answer's id ends in. `now`: Unix seconds.
 tl::expected<OpenAiCall, ApiError> read_call(CallKind kind, std::string_view body, const OpenAiModel& model,
                                              const std::string& id_suffix, std::int64_t now);

@@ -13,6 +13,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "server/cluster_metrics.h"
+#include "server/guarded.h"
 #include "server/http_text.h"
 #include "server/openai_answer.h"
 #include "server/openai_error.h"
@@ -46,7 +47,7 @@ json::object show(const RequestLog::Entry& entry, Time now) {
   json::object object{{"id", entry.id},
                       {"object", "request"},
                       {"kind", entry.kind == CallKind::kChat ? "chat.completion" : "text_completion"},
-                      {"model", entry.model},
+                      {"model", entry.model.empty() ? json::value(nullptr) : json::value(entry.model)},  // null: its body was not read
                       {"status", entry.running ? "running" : kStates[outcome]}};
   const bool finished = !entry.running && (entry.outcome == RequestLog::Outcome::kStop || entry.outcome == RequestLog::Outcome::kLength);
   object["finish_reason"] = !finished ? json::value(nullptr) : entry.outcome == RequestLog::Outcome::kStop ? "stop" : "length";
@@ -90,7 +91,8 @@ class OpenAiService::Impl {
         jobs_(jobs),
         http_(http),
         log_(books()),
-        environment_{jobs_, http_, options_.model, log_},
+        gathered_(std::make_shared<ByteAccount>(options_.gathered_bytes_max)),
+        environment_{jobs_, http_, options_.model, log_, gathered_},
         pool_(std::max(1U, options_.threads), options_.queue_max, options_.queue_bytes_max) {
     metrics_.set("build_info", "The gateway's version.", {{"version", options_.model.version}}, 1);
   }
@@ -120,9 +122,12 @@ class OpenAiService::Impl {
   // A request whose body is on the pool.
   struct Parsing {
     Exchange exchange;
-    std::vector<HttpHeader> headers;
-    std::optional<std::size_t> key;
-    std::shared_ptr<std::atomic<bool>> wanted;  // false: its client is gone, so the pool need not read it
+    std::vector<HttpHeader> headers = {};
+    CallKind kind = CallKind::kCompletion;
+    std::string id = {};  // of its answer, as far as can be seen; "": it has none
+    std::optional<std::size_t> key = {};
+    Time began{};
+    std::shared_ptr<std::atomic<bool>> wanted = std::make_shared<std::atomic<bool>>(true);  // false: the pool need not read it any more
   };
 
   std::vector<RequestLog::Book> books() {
@@ -151,24 +156,33 @@ class OpenAiService::Impl {
 
   void ready(HttpRequest, const Exchange& exchange) {
     jobs_.status(false, [exchange](const std::optional<StatusReport>& report) {
-      if (!report) return exchange->respond(to_response({503, "the coordinator does not answer", "", "unavailable"}));
-      if (!can_serve(*report))
-        return exchange->respond(to_response({503, "no worker is ready to prefill, or none to decode", "", "unavailable"}));
-      exchange->respond(json_response(json::object{{"status", "ready"}}));
+      answer_guarded(exchange, {}, [&] {
+        if (!report) return exchange->respond(to_response({503, "the coordinator does not answer", "", "unavailable"}));
+        if (!can_serve(*report))
+          return exchange->respond(to_response({503, "no worker is ready to prefill, or none to decode", "", "unavailable"}));
+        exchange->respond(json_response(json::object{{"status", "ready"}}));
+      });
     });
   }
 
   void metrics(HttpRequest, const Exchange& exchange) {
     jobs_.status(true, [this, exchange](const std::optional<StatusReport>& report) {
-      if (options_.http) set_http_metrics(metrics_, options_.http());
-      set_cluster_metrics(metrics_, options_.model.names.front(), report ? &*report : nullptr);
-      metrics_.set("gateway_requests_running", "Requests that the gateway is answering.", {}, static_cast<double>(log_.running()));
-      metrics_.set("gateway_requests_parsing", "Requests whose body is being read and tokenised.", {}, static_cast<double>(parsing_.size()));
-      std::string text = metrics_.text("baton_");
-      if (vllm_) set_vllm_metrics(vllm_metrics_, vllm_labels(), report ? &*report : nullptr);
-      if (vllm_) text += vllm_metrics_.text("vllm:");
-      exchange->respond({200, "text/plain; version=0.0.4; charset=utf-8", {}, std::move(text)});
+      answer_guarded(exchange, {}, [&] {
+        exchange->respond({200, "text/plain; version=0.0.4; charset=utf-8", {}, metrics_text(report ? &*report : nullptr)});
+      });
     });
+  }
+
+  std::string metrics_text(const StatusReport* report) {
+    if (options_.http) set_http_metrics(metrics_, options_.http());
+    set_cluster_metrics(metrics_, options_.model.names.front(), report);
+    metrics_.set("gateway_requests_running", "Requests that the gateway is answering.", {}, static_cast<double>(log_.running()));
+    metrics_.set("gateway_requests_parsing", "Requests whose body is being read and tokenised.", {}, static_cast<double>(parsing_.size()));
+    metrics_.set("gateway_answer_bytes", "Bytes of answers that are being gathered, because they are not streamed.", {}, static_cast<double>(gathered_->held()));
+    std::string text = metrics_.text("baton_");
+    if (vllm_) set_vllm_metrics(vllm_metrics_, vllm_labels(), report);
+    if (vllm_) text += vllm_metrics_.text("vllm:");
+    return text;
   }
 
   json::object show_model(const std::string& name) const {
@@ -197,11 +211,50 @@ class OpenAiService::Impl {
     if (!cancel && request.method != "GET" && request.method != "HEAD") return refuse_method("GET, HEAD, DELETE", exchange);
     // Of another key it is not known: ids may be guessed, or chosen.
     const RequestLog::Entry* const entry = log_.find(id);
-    if (entry == nullptr || entry->key != request.key)
+    const bool known = entry != nullptr && entry->key == request.key;
+    if (!known || !entry->running)
+      for (const auto& [number, parsing] : parsing_) {
+        if (id.empty() || parsing.id != id || parsing.key != request.key) continue;
+        return cancel ? cancel_parsing(number, exchange) : show_parsing(parsing, exchange);
+      }
+    if (!known)
       return exchange->respond(to_response({404, "no request '" + id + "' is running here or has ended lately", "", "not_found"}));
     if (!cancel) return exchange->respond(json_response(show(*entry, http_.now())));
     const bool cancelled = log_.cancel(id);
     exchange->respond(json_response(json::object{{"id", id}, {"object", "request"}, {"cancelled", cancelled}}));
+  }
+
+  void show_parsing(const Parsing& parsing, const Exchange& exchange) const {
+    RequestLog::Entry entry;
+    entry.id = parsing.id;
+    entry.kind = parsing.kind;
+    entry.began = parsing.began;
+    json::object object = show(entry, http_.now());
+    object["status"] = "parsing";
+    exchange->respond(json_response(object));
+  }
+
+  void cancel_parsing(std::uint64_t number, const Exchange& exchange) {
+    const Parsing parsing = take_parsing(number);
+    *parsing.wanted = false;
+    const ApiError error = api_error(ErrorCode::kCancelled, "the request was cancelled before its end");
+    if (!is_running(parsing.id)) {  // else it would have been refused for its name
+      OpenAiCall call;
+      call.id = parsing.id;
+      call.kind = parsing.kind;
+      call.key = parsing.key;
+      log_.began(call, parsing.began, [] {});
+      log_.ended(parsing.id, RequestLog::Outcome::kCancelled, http_.now(), error.message);
+    }
+    respond(to_response(error), parsing.headers, parsing.exchange);
+    exchange->respond(json_response(json::object{{"id", parsing.id}, {"object", "request"}, {"cancelled", true}}));
+  }
+
+  Parsing take_parsing(std::uint64_t number) {
+    const auto it = parsing_.find(number);
+    Parsing parsing = std::move(it->second);
+    parsing_.erase(it);
+    return parsing;
   }
 
   // ---- what is read on the pool ----
@@ -220,20 +273,25 @@ class OpenAiService::Impl {
     const std::string suffix = to_hex(mix64(options_.random_key, 2 * next_id_)) + to_hex(mix64(options_.random_key, 2 * next_id_ + 1));
     std::vector<HttpHeader> headers = request_id(request, suffix);
     const std::int64_t now = unix_seconds();
-    on_pool(std::move(request), std::move(headers), exchange, [this, kind, suffix, now](const std::string& body, std::uint64_t number) {
+    const std::string named = peek_request_id(request.body);
+    const std::string id = id_prefix(kind) + (named.empty() ? suffix : named);
+    on_pool(std::move(request), {exchange, std::move(headers), kind, id}, [this, kind, suffix, now](const std::string& body, std::uint64_t number) {
       auto call = std::make_shared<tl::expected<OpenAiCall, ApiError>>(read_call(kind, body, options_.model, suffix, now));
       http_.post([this, number, call] { parsed(number, std::move(*call)); });
     });
   }
 
   void parsed(std::uint64_t number, tl::expected<OpenAiCall, ApiError> call) {
-    const auto it = parsing_.find(number);
-    if (it == parsing_.end()) return;  // the client went away meanwhile
-    auto [exchange, headers, key, wanted] = std::move(it->second);
-    parsing_.erase(it);
+    if (!parsing_.contains(number)) return;  // its client went away meanwhile, or it was cancelled
+    const Parsing parsing = take_parsing(number);
+    answer_guarded(parsing.exchange, parsing.headers, [&] { begin(parsing, std::move(call)); });
+  }
+
+  void begin(const Parsing& parsing, tl::expected<OpenAiCall, ApiError> call) {
+    std::vector<HttpHeader> headers = parsing.headers;
     if (call && is_running(call->id))
       call = tl::unexpected(bad_value("request_id", "is that of a request that is running: choose another"));
-    if (!call) return respond(to_response(call.error()), headers, exchange);
+    if (!call) return respond(to_response(call.error()), headers, parsing.exchange);
     if (!call->ignored.empty()) {
       std::string names;
       for (const std::string& name : call->ignored) names += (names.empty() ? "" : ", ") + name;
@@ -241,8 +299,10 @@ class OpenAiService::Impl {
     }
     // The cluster's name of a job is the answer's, so that `baton cancel` and `baton trace` find it.
     for (std::size_t i = 0; i < call->jobs.size(); ++i) call->jobs[i].id = call->jobs.size() == 1 ? call->id : call->id + '-' + std::to_string(i);
-    call->key = key;
-    answer_call(std::move(*call), exchange, std::move(headers), environment_);
+    call->key = parsing.key;
+    if (options_.salting_keys && call->key)
+      for (ClientSubmit& job : call->jobs) job.cache_salt = options_.salting_keys->cache_salt(*call->key, job.cache_salt);
+    answer_call(std::move(*call), parsing.exchange, std::move(headers), environment_);
   }
 
   bool is_running(const std::string& id) const {
@@ -253,7 +313,7 @@ class OpenAiService::Impl {
   // A body to a body.
   using Compute = std::function<tl::expected<json::object, ApiError>(std::string_view)>;
   void compute(Compute work, HttpRequest request, const Exchange& exchange) {
-    on_pool(std::move(request), {}, exchange, [this, work](const std::string& body, std::uint64_t number) {
+    on_pool(std::move(request), {exchange}, [this, work](const std::string& body, std::uint64_t number) {
       const auto result = work(body);
       auto response = std::make_shared<HttpResponse>(result ? json_response(*result) : to_response(result.error()));
       http_.post([this, number, response] { computed(number, std::move(*response)); });
@@ -261,32 +321,44 @@ class OpenAiService::Impl {
   }
 
   void computed(std::uint64_t number, HttpResponse response) {
-    const auto it = parsing_.find(number);
-    if (it == parsing_.end()) return;
-    const Exchange exchange = std::move(it->second.exchange);
-    parsing_.erase(it);
-    exchange->respond(std::move(response));
+    if (parsing_.contains(number)) take_parsing(number).exchange->respond(std::move(response));
   }
 
   // Runs `work` with the body on the pool; the exchange waits here, for it is the HTTP thread's.
   template <class Work>
-  void on_pool(HttpRequest request, std::vector<HttpHeader> headers, const Exchange& exchange, Work work) {
+  void on_pool(HttpRequest request, Parsing parsing, Work work) {
     if (!is_json(request.header("content-type")))
-      return respond(to_response({415, "send the body as Content-Type: application/json", "", "unsupported_media_type"}), headers, exchange);
+      return respond(to_response({415, "send the body as Content-Type: application/json", "", "unsupported_media_type"}), parsing.headers, parsing.exchange);
     const std::uint64_t number = next_id_++;
     auto body = std::make_shared<std::string>(std::move(request.body));
     const std::size_t bytes = body->size();
-    auto wanted = std::make_shared<std::atomic<bool>>(true);
-    const auto read = [work, body, number, wanted] {
-      if (*wanted) work(*body, number);
+    parsing.key = request.key;
+    parsing.began = http_.now();
+    const auto read = [this, work, body, number, wanted = parsing.wanted] {
+      if (!*wanted || run_guarded("reading a body", [&] { work(*body, number); })) return;
+      std::string().swap(*body);  // its memory may be what was missing
+      http_.post([this, number] { unread(number); });
     };
     if (!pool_.run(read, bytes))
-      return respond(to_response({503, "too many requests wait to be read; try again", "", "overloaded"}), headers, exchange);
-    parsing_.emplace(number, Parsing{exchange, std::move(headers), request.key, wanted});
-    exchange->on_gone([this, number, wanted] {
+      return respond(to_response({503, "too many requests wait to be read; try again", "", "overloaded"}), parsing.headers, parsing.exchange);
+    parsing.exchange->on_gone([this, number, wanted = parsing.wanted] {
       *wanted = false;
       parsing_.erase(number);
     });
+    parsing_.emplace(number, std::move(parsing));
+  }
+
+  // What its pool's thread could not read.
+  void unread(std::uint64_t number) {
+    if (!parsing_.contains(number)) return;
+    const Parsing parsing = take_parsing(number);
+    respond(to_response(internal_error()), parsing.headers, parsing.exchange);
+  }
+
+  // Runs `turn`, which answers; where it throws, that is the answer.
+  template <class Turn>
+  static void answer_guarded(const Exchange& exchange, const std::vector<HttpHeader>& headers, Turn turn) {
+    if (!run_guarded("answering a request", std::move(turn))) respond(to_response(internal_error()), headers, exchange);
   }
 
   // X-Request-Id: the client's, if it is one, or ours.
@@ -306,6 +378,7 @@ class OpenAiService::Impl {
   bool vllm_ = false;
   Metrics metrics_, vllm_metrics_;
   RequestLog log_;
+  const std::shared_ptr<ByteAccount> gathered_;
   AnswerEnvironment environment_;
   std::map<std::uint64_t, Parsing> parsing_;
   std::uint64_t next_id_ = 1;

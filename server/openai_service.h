@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "server/api_keys.h"
 #include "server/http_exchange.h"
 #include "server/http_server.h"
 #include "server/http_thread.h"
@@ -24,6 +25,9 @@ struct OpenAiOptions {
   unsigned threads = 1;
   std::size_t queue_max = 1024;             // requests that wait for a thread of the pool
   std::size_t queue_bytes_max = 256u << 20; // their bodies, with those being read
+  std::size_t gathered_bytes_max = 256u << 20;  // of answers that are not streamed, until they are whole; all together
+  // Those whose requests share no KV with each other's; nullptr: all share it.
+  std::shared_ptr<const ApiKeys> salting_keys;
   std::function<HttpCounters()> http;       // of the server, for /metrics; HTTP thread
 };
 

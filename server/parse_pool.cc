@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/base/thread_name.h"
+#include "server/guarded.h"
 
 namespace baton {
 
@@ -43,7 +44,7 @@ void ParsePool::serve() {
       work = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    work.run();
+    run_guarded("work of the pool", work.run);
     work.run = nullptr;
     const std::lock_guard lock(mutex_);
     bytes_ -= work.bytes;

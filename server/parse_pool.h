@@ -21,7 +21,7 @@ class ParsePool {
   ParsePool& operator=(const ParsePool&) = delete;
 
   // False: the queue is full, or works that hold `bytes_max` in all wait or run. `work` runs, and is destroyed, on a thread of
-  // the pool; it does not throw. `bytes`: what it holds until then.
+  // the pool; what it throws is logged, and nobody told: it answers for its failures itself. `bytes`: what it holds until then.
   bool run(std::function<void()> work, std::size_t bytes);
 
  private:

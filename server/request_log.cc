@@ -71,13 +71,18 @@ void RequestLog::tokens(const std::string& id, std::uint32_t number, Time before
     entry->first_token = now;
     observe("time_to_first_token_seconds", "From a request's body to its first token.", kFirstTokenBounds, seconds(now - entry->began));
   }
-  const std::uint32_t later = before == Time{} ? number - 1 : number;
-  if (later != 0)
+  // How long the tokens took that came together with a choice's first one is not known: not 0, for sure.
+  if (before != Time{})
     observe("inter_token_latency_seconds", "Between one token of a choice and the next, as they reach the gateway.", kTokenBounds,
-            before == Time{} ? 0 : seconds(now - before) / later, later);
-  entry->last_token = now;
+            seconds(now - before) / number, number);
   entry->completion_tokens += number;
   count("generation_tokens_total", "Tokens generated for requests.", number);
+}
+
+void RequestLog::choice_done(const std::string& id, std::uint32_t tokens, Time first, Time last) {
+  if (running_one(id) == nullptr || tokens < 2 || last == first) return;  // all at once: nothing is known of the time for one
+  observe("request_time_per_output_token_seconds", "A choice's time from its first token to its last, per token after the first.", kTokenBounds,
+          seconds(last - first) / (tokens - 1));
 }
 
 void RequestLog::job_done(const std::string& id, const ClientDone& done) {
@@ -111,9 +116,6 @@ void RequestLog::ended(const std::string& id, Outcome outcome, Time now, const s
         {{"finished_reason", word(outcome)}});
   observe("e2e_request_latency_seconds", "From a request's body to the end of its answer.", kRequestBounds,
                    seconds(now - entry->began));
-  if (entry->completion_tokens > 1)
-    observe("request_time_per_output_token_seconds", "A request's time from its first token to its last, per token after the first.",
-            kTokenBounds, seconds(entry->last_token - entry->first_token) / (entry->completion_tokens - 1));
   entry->end = ++ends_;
   ended_.emplace_back(id, entry->end);
   while (ended_.size() > kept_max_) {

@@ -34,7 +34,6 @@ class RequestLog {
     std::uint32_t completion_tokens = 0;
     Time began{};
     Time first_token{};  // zero: none yet
-    Time last_token{};
     Time ended{};
     std::string prefill_worker;
     std::string decode_worker;
@@ -58,6 +57,8 @@ class RequestLog {
   void prompt(const std::string& id, std::uint32_t tokens);  // adds to the prompt's tokens
   // Of one choice, whose token before came at `before`; zero: there was none.
   void tokens(const std::string& id, std::uint32_t number, Time before, Time now);
+  // A choice has ended, with that many tokens, the first and last of which came then.
+  void choice_done(const std::string& id, std::uint32_t tokens, Time first, Time last);
   // Of one job: its workers, bytes and time in the queue.
   void job_done(const std::string& id, const ClientDone& done);
   void ended(const std::string& id, Outcome outcome, Time now, const std::string& error = {});

@@ -2,6 +2,7 @@
 #include "runtime/base/json.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/json/src.hpp>  // the library's one translation unit
 #include <cmath>
 #include <exception>
@@ -18,11 +19,40 @@ bool all_finite(const boost::json::value& value) {
   return std::all_of(value.get_object().begin(), value.get_object().end(), [](const auto& member) { return all_finite(member.value()); });
 }
 
+// Behind each of these stands a value, or a name.
+constexpr std::array<bool, 256> kBeforeValues = [] {
+  std::array<bool, 256> before{};
+  for (const unsigned char c : {',', ':', '[', '{'}) before[c] = true;
+  return before;
+}();
+
 }  // namespace
+
+std::size_t end_of_json_string(std::string_view text, std::size_t at) {
+  for (std::size_t quote = at; (quote = text.find('"', quote + 1)) != std::string_view::npos;) {
+    std::size_t escapes = quote;
+    while (escapes > at + 1 && text[escapes - 1] == '\\') --escapes;
+    if ((quote - escapes) % 2 == 0) return quote;
+  }
+  return text.size();
+}
+
+std::size_t count_json_values(std::string_view text) {
+  std::size_t values = 1;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t string = std::min(text.find('"', at), text.size());
+    for (; at < string; ++at) values += kBeforeValues[static_cast<unsigned char>(text[at])] ? 1 : 0;
+    if (at < text.size()) at = end_of_json_string(text, at) + 1;
+  }
+  return values;
+}
 
 Result<boost::json::value> parse_json(std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.bytes_max)
     return fail(ErrorCode::kResourceExhausted, std::to_string(text.size()) + " bytes of JSON, at most " + std::to_string(limits.bytes_max));
+  // A text of fewer bytes cannot have so many.
+  if (text.size() >= limits.values_max && count_json_values(text) > limits.values_max)
+    return fail(ErrorCode::kResourceExhausted, "JSON of more than " + std::to_string(limits.values_max) + " values and names");
   boost::json::parse_options options;
   options.max_depth = limits.depth_max;
   try {

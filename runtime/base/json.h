@@ -13,7 +13,17 @@ namespace baton {
 struct JsonLimits {
   std::size_t bytes_max = 8u << 20;
   std::size_t depth_max = 64;  // arrays and objects within each other
+  // Values, and names of members. Each is up to ninety bytes of memory while the text is read, however short it is there: eight
+  // megabytes of [1,1,…] would be 350. Token ids that fill bytes_max are fewer: they take four bytes and more.
+  std::size_t values_max = 2u << 20;
 };
+
+// How many values and names of members a JSON text has, at most: exact where every array and object has something in it. Linear, and
+// allocates nothing. Texts that are no JSON have a number, too.
+std::size_t count_json_values(std::string_view text);
+
+// Where a string of a JSON text ends whose opening quote is at `at`: at its closing quote; the text's size, if it has none.
+std::size_t end_of_json_string(std::string_view text, std::size_t at);
 
 // kInvalidArgument says what is wrong and at which byte; kResourceExhausted that a limit is passed. Of a key that is there
 // twice, the last value counts.

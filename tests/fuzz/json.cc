@@ -8,12 +8,26 @@
 
 namespace baton::fuzz {
 
+namespace {
+
+std::size_t count(const boost::json::value& value) {
+  std::size_t all = 1;
+  if (const auto* array = value.if_array())
+    for (const auto& each : *array) all += count(each);
+  if (const auto* object = value.if_object())
+    for (const auto& each : *object) all += 1 + count(each.value());
+  return all;
+}
+
+}  // namespace
+
 void run_json(std::string_view bytes) {
   JsonLimits limits;
   limits.bytes_max = 64u << 10;
   limits.depth_max = 32;
   const auto parsed = parse_json(bytes, limits);
   if (!parsed) return;
+  CHECK(count(*parsed) <= count_json_values(bytes), "no more values than were counted before");
   (void)json_member(*parsed, "a");
   chat::ChatMeter meter{ChatTemplateLimits{}};
   std::string first;

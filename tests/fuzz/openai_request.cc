@@ -50,6 +50,8 @@ void run_openai_request(std::string_view bytes) {
   if (bytes.empty()) return;
   const CallKind kind = bytes.front() % 2 == 0 ? CallKind::kCompletion : CallKind::kChat;
   const auto call = read_call(kind, bytes.substr(1), model, "0", 17);
+  const std::string named = peek_request_id(bytes.substr(1));
+  CHECK(!call || named.empty() || call->id == id_prefix(kind) + named, "named as it was before it was read");
   if (call) return check(*call, model);
   CHECK(call.error().status == 400 || call.error().status == 404, "the client's fault");
   CHECK(!call.error().message.empty(), "in words");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 namespace baton {
 namespace {
@@ -46,6 +47,31 @@ TEST(Json, HoldsItsLimits) {
   small.bytes_max = 4;
   EXPECT_TRUE(parse_json("1234", small));
   EXPECT_FALSE(parse_json("12345", small));
+}
+
+TEST(Json, CountsValuesOutsideOfStrings) {
+  const std::pair<const char*, std::size_t> cases[] = {  // names count as values
+      {"7", 1}, {"[1,2,3]", 4}, {R"({"a":1,"b":[2,3]})", 7}, {R"("[,:{")", 1}, {R"(["\\",1])", 3},
+      {R"(["\\\",[",1])", 3}, {R"("open [,)", 1}, {"", 1}};
+  for (const auto& [text, count] : cases) EXPECT_EQ(count_json_values(text), count) << text;
+  JsonLimits few;
+  few.values_max = 4;
+  EXPECT_TRUE(parse_json("[1,2,3]", few));
+  EXPECT_TRUE(parse_json(R"(["a,b","c:d","[[[["])", few));
+  for (const char* more : {"[1,2,3,4]", "[[1],[2]]", R"({"a":1,"b":2})"}) {
+    const auto parsed = parse_json(more, few);
+    ASSERT_FALSE(parsed) << more;
+    EXPECT_EQ(parsed.error().code, ErrorCode::kResourceExhausted) << more;
+  }
+}
+
+// The eight megabytes that a body may have, as the values that take most memory.
+TEST(Json, MakesNoTreeOfMillionsOfValues) {
+  std::string ones = "[1";
+  while (ones.size() < (8u << 20) - 3) ones += ",1";
+  const auto parsed = parse_json(ones + "]");
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error().code, ErrorCode::kResourceExhausted);
 }
 
 }  // namespace

@@ -53,5 +53,18 @@ TEST(ApiKeys, TheFileIsItsOwnersAlone) {
   EXPECT_NE(ApiKeys::load(home.path()).error().message.find("is no file"), std::string::npos);
 }
 
+TEST(ApiKeys, SaltsDependOnTheKeyAndOnTheRequestsOwn) {
+  const auto keys = ApiKeys::parse("alice:alice-key-1\nbob-key-22\n", "keys");
+  ASSERT_TRUE(keys);
+  const std::string alice = keys->cache_salt(0, ""), bob = keys->cache_salt(1, "");
+  EXPECT_NE(alice, bob);
+  EXPECT_NE(keys->cache_salt(0, "mine"), alice);
+  EXPECT_NE(keys->cache_salt(0, "mine"), keys->cache_salt(1, "mine"));
+  EXPECT_EQ(alice.size(), 64u);
+  EXPECT_EQ(alice.find("alice"), std::string::npos);
+  const auto others = ApiKeys::parse("bob-key-22\nnew:alice-key-1\n", "keys");
+  EXPECT_EQ(others->cache_salt(1, ""), alice) << "of the key, not of its name or place";
+}
+
 }  // namespace
 }  // namespace baton::test

@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <map>
+#include <stdexcept>
 
 #include "protocol/sampling_limits.h"
 #include "tests/support/test_outbox.h"
@@ -129,6 +130,23 @@ TEST_F(GatewayClientTest, EventsOfOneTurnComeTogetherAndInOrder) {
   EXPECT_TRUE(std::holds_alternative<ClientDone>(batches_[0][2]));
   EXPECT_EQ(batches_[1].size(), 1u);
   EXPECT_EQ(client_.jobs(), 1u);
+}
+
+TEST_F(GatewayClientTest, ASinkThatThrowsLosesItsJobAndNobodyElses) {
+  const auto failing = client_.submit(job_of("hello"), [](const std::vector<JobPort::Event>&) { throw std::runtime_error("on purpose"); });
+  const auto good = submit();
+  run_loop();
+  out_.clear();
+  client_.on(tokens(failing), out_);
+  client_.on(tokens(good), out_);
+  end_turn();
+  EXPECT_EQ(batches_.size(), 1u);
+  EXPECT_EQ(asked<ClientCancel>().size(), 1u);
+  int answers = 0;
+  client_.status(false, [](const std::optional<StatusReport>&) { throw std::runtime_error("on purpose"); });
+  client_.status(false, [&](const std::optional<StatusReport>&) { ++answers; });
+  http_.advance(milliseconds(5000));
+  EXPECT_EQ(answers, 1);
 }
 
 TEST_F(GatewayClientTest, ASlowHttpThreadGetsOneDeliveryForSeveralTurns) {

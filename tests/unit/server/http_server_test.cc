@@ -258,6 +258,28 @@ TEST_F(HttpServerTest, OneLargeEventIsNotLaggingBehind) {
   EXPECT_EQ(answer->body.size(), large.size() + 32 * small.size());
 }
 
+TEST_F(HttpServerTest, ManyEchoesInOneTurnAreNotLaggingBehind) {
+  options_.limits.stream_buffer_bytes = 64u << 10;
+  start();
+  RawHttp client(port_);
+  ASSERT_TRUE(client.send(http_request("GET", "/stream")));
+  ASSERT_TRUE(comes_true([&] { return requests_ == 1; }));
+  const std::string echo(60u << 10, 'x'), token(100, 'y');
+  constexpr int kEchoes = 400;
+  std::thread writer([&] {
+    EXPECT_TRUE(on_thread([&] {
+      for (int i = 0; i < kEchoes; ++i)
+        if (!held_.back()->write(echo, echo.size())) return false;
+      return held_.back()->write(token);
+    }));
+    on_thread([&] { return held_.back()->finish(), 0; });
+  });
+  const auto answer = client.read();
+  writer.join();
+  ASSERT_TRUE(answer && answer->whole);
+  EXPECT_EQ(answer->body.size(), kEchoes * echo.size() + token.size());
+}
+
 TEST_F(HttpServerTest, AReaderThatKeepsUpGetsAllOfALongStream) {
   options_.limits.stream_buffer_bytes = 64u << 10;
   start();
@@ -288,6 +310,48 @@ TEST_F(HttpServerTest, AnAnswerNobodyTakesIsGivenUp) {
   expect_serves();
 }
 
+// A few bytes now and then would hold the connection and all of its buffer for as long as the client likes.
+TEST_F(HttpServerTest, AnAnswerTakenAtATrickleIsGivenUp) {
+  options_.limits.stall_time = seconds(1);
+  options_.limits.answer_bytes_per_second = 64u << 20;
+  start();
+  for (const char* target : {"/large", "/stream"}) {
+    const int before = requests_;
+    RawHttp client(port_);
+    ASSERT_TRUE(client.send(http_request("GET", target)));
+    ASSERT_TRUE(comes_true([&] { return requests_ > before; }));
+    if (target == std::string_view("/stream")) {
+      EXPECT_TRUE(write(std::string(32u << 20, 'x')));
+    }
+    const Time begun = real_now();
+    while (server_->exchanges() > 0 && real_now() - begun < seconds(6)) {
+      client.read_some();
+      std::this_thread::sleep_for(milliseconds(4));  // too slow for 32 MiB in this time, and never silent
+    }
+    EXPECT_EQ(server_->exchanges(), 0u) << target;
+  }
+  expect_serves();
+}
+
+// The system lets more be written only when a large part of its buffer is free: that says nothing about the reader's pace.
+TEST_F(HttpServerTest, AnAnswerTakenSteadilyIsNot) {
+  options_.limits.stall_time = seconds(2);
+  options_.limits.answer_bytes_per_second = 64u << 10;
+  start();
+  RawHttp client(port_);
+  ASSERT_TRUE(client.send(http_request("GET", "/large")));
+  std::size_t taken = 0;
+  for (const Time begun = real_now(); real_now() - begun < seconds(5); std::this_thread::sleep_for(milliseconds(30)))
+    taken += client.read_some().size();
+  EXPECT_LT(taken, 32u << 20) << "some of it is unsent all the time";
+  while (taken <= (32u << 20)) {
+    const std::size_t more = client.read_some().size();
+    if (more == 0) break;
+    taken += more;
+  }
+  EXPECT_GT(taken, 32u << 20) << "all of it, and the head";
+}
+
 // ---- the thread ------------------------------------------------------------------------------------------------------
 
 TEST_F(HttpServerTest, PostedTurnsRunInOrderAndLaterOnesWhenDue) {
@@ -304,6 +368,22 @@ TEST_F(HttpServerTest, PostedTurnsRunInOrderAndLaterOnesWhenDue) {
   });
   EXPECT_GE(late.get_future().get(), milliseconds(90));
   EXPECT_EQ(on_thread([&] { return order; }), "abcdeyz");
+}
+
+TEST_F(HttpServerTest, ATurnThatThrowsEndsNeitherTheThreadNorTheTurnsBehindIt) {
+  start();
+  std::promise<void> behind_posted, behind_due;
+  on_thread([&] {  // all in one go
+    server_->post([] { throw std::runtime_error("on purpose"); });
+    server_->post([] { throw 7; });
+    server_->post([&] { behind_posted.set_value(); });
+    server_->after(milliseconds(1), [] { throw std::runtime_error("on purpose"); });
+    server_->after(milliseconds(2), [&] { behind_due.set_value(); });
+    return 0;
+  });
+  EXPECT_EQ(behind_posted.get_future().wait_for(seconds(10)), std::future_status::ready);
+  EXPECT_EQ(behind_due.get_future().wait_for(seconds(10)), std::future_status::ready);
+  expect_serves();
 }
 
 TEST_F(HttpServerTest, DrainingEndsWithTheLastAnswer) {
@@ -323,6 +403,29 @@ TEST_F(HttpServerTest, DrainingEndsWithTheLastAnswer) {
   EXPECT_EQ(answer->body, "late");
   EXPECT_EQ(answer->header("connection"), "close");
   EXPECT_TRUE(comes_true([&] { return server_->exchanges() == 0; }));
+}
+
+TEST_F(HttpServerTest, DrainingWaitsForABodyThatIsStillComing) {
+  start();
+  RawHttp sending(port_), stuck(port_);
+  for (RawHttp* each : {&sending, &stuck}) ASSERT_TRUE(each->send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc"));
+  ASSERT_TRUE(comes_true([&] { return server_->exchanges() == 2; }));
+  server_->begin_drain();
+  on_thread([] { return 0; });
+  EXPECT_EQ(server_->exchanges(), 2u);
+  ASSERT_TRUE(sending.send("def"));
+  const auto answer = sending.read();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "POST /x abcdef");
+  EXPECT_EQ(answer->header("connection"), "close");
+  EXPECT_TRUE(comes_true([&] { return server_->exchanges() == 1; }));
+  server_->stop();
+  const auto refused = stuck.read();
+  ASSERT_TRUE(refused) << "not cut in silence";
+  EXPECT_EQ(refused->status, 503);
+  EXPECT_EQ(refused->header("connection"), "close");
+  EXPECT_EQ(refused->header("retry-after"), "1");
+  EXPECT_EQ(server_->exchanges(), 0u);
 }
 
 TEST_F(HttpServerTest, StoppingTellsThoseWhoWaitAndExchangesMayLiveOn) {

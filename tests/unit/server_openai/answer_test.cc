@@ -34,7 +34,7 @@ class Answers : public ::testing::Test {
   }
   std::shared_ptr<Told> answer(OpenAiCall call) {
     auto told = std::make_shared<Told>();
-    answer_call(std::move(call), std::make_shared<KeptExchange>(told), {{"X-Request-Id", "r"}}, {jobs_, http_, model_, log_});
+    answer_call(std::move(call), std::make_shared<KeptExchange>(told), {{"X-Request-Id", "r"}}, {jobs_, http_, model_, log_, gathered_});
     return told;
   }
   static ClientAccepted accepted(std::uint32_t prompt_tokens = 2) { return {0, "id-1", prompt_tokens, 0}; }
@@ -54,12 +54,13 @@ class Answers : public ::testing::Test {
   static json::object body(const std::shared_ptr<Told>& told) { return json::parse(told->body).as_object(); }
   static json::object first_choice(const json::object& body) { return body.at("choices").at(0).as_object(); }
 
-  std::unique_ptr<Tokenizer> tokenizer_ = make_oracle_tokenizer(512);
+  std::unique_ptr<Tokenizer> tokenizer_ = std::make_unique<MoodyTokenizer>();
   HandTurnedThread http_;
   HeldJobs jobs_;
   OpenAiModel model_;
   Metrics metrics_;
   RequestLog log_{{{metrics_, {{"model", "m"}}}}};
+  const std::shared_ptr<ByteAccount> gathered_ = std::make_shared<ByteAccount>(64u << 10);
 };
 
 TEST_F(Answers, AWholeChatCompletion) {
@@ -188,6 +189,45 @@ TEST_F(Answers, OneJobsErrorEndsTheOthers) {
   EXPECT_EQ(told->head.status, 500u);
   EXPECT_EQ(told->body.find("secret"), std::string::npos);
   EXPECT_EQ(jobs_.cancelled.size(), 2u);
+}
+
+TEST_F(Answers, AFaultOfOursEndsTheRequestAlone) {
+  OpenAiCall wanted = call(CallKind::kCompletion, {"a", "b"});
+  wanted.logprobs = true;
+  OpenAiCall next = call(CallKind::kCompletion);
+  next.id = "id-2";
+  const auto told = answer(std::move(wanted)), other = answer(std::move(next));
+  ClientTokens tokens = tokens_of("x");
+  tokens.tokens[0].token = MoodyTokenizer::kPoison;
+  jobs_.say(0, {accepted(), tokens});
+  if (!told->responded) jobs_.say(0, {done()});
+  if (!told->responded) jobs_.say(1, {accepted(), done()});
+  EXPECT_EQ(told->head.status, 500u);
+  EXPECT_EQ(body(told).at("error").at("code"), "internal_error");
+  EXPECT_EQ(told->body.find("on purpose"), std::string::npos);
+  EXPECT_EQ(log_.running(), 1u);
+  jobs_.say(2, {accepted(), tokens_of("x"), done()});
+  EXPECT_EQ(other->head.status, 200u);
+}
+
+TEST_F(Answers, AFaultInAStreamEndsIt) {
+  OpenAiCall streamed = call(CallKind::kCompletion);
+  streamed.stream = true;
+  const auto told = answer(streamed);
+  jobs_.say(0, {accepted(), tokens_of("x")});
+  told->throws = 1;
+  jobs_.say(0, {tokens_of("y", 0, 1)});
+  EXPECT_TRUE(told->finished);
+  EXPECT_NE(told->body.find("internal_error"), std::string::npos);
+  EXPECT_EQ(jobs_.cancelled.size(), 1u);
+  streamed.id = "id-2";
+  const auto lost = answer(streamed);
+  jobs_.say(1, {accepted(), tokens_of("x")});
+  lost->throws = 2;
+  jobs_.say(1, {tokens_of("y", 0, 1)});
+  EXPECT_FALSE(lost->finished) << "the exchange is let go of, which closes";
+  EXPECT_EQ(jobs_.cancelled.size(), 2u);
+  EXPECT_EQ(log_.running(), 0u);
 }
 
 TEST_F(Answers, PartOfAnAnswerIsAnError) {
@@ -321,6 +361,106 @@ TEST_F(Answers, WhatOneTurnHasOfAllChoicesIsOneWrite) {
   jobs_.say(0, {accepted(), tokens_of("x", 0), tokens_of("y", 1), tokens_of("z", 2)});
   EXPECT_EQ(told->writes, 1u);
   EXPECT_EQ(stream_chunks(told->body).size(), 3u);
+}
+
+// Thirty-two prompts echoed at once would be a slow reader's fault, if they were counted as a stream's.
+TEST_F(Answers, AStreamSaysWhichBytesAreEchoes) {
+  OpenAiCall wanted = call(CallKind::kCompletion, {"ab", "cd"}, 2);
+  wanted.echo = wanted.stream = true;
+  const auto told = answer(std::move(wanted));
+  for (std::size_t job = 0; job < 2; ++job) jobs_.say(job, {accepted(), tokens_of("x", 0), tokens_of("y", 1)});
+  EXPECT_EQ(told->echoed, told->body.size());
+  jobs_.say(0, {tokens_of("z", 0, 1), choice_done(0), choice_done(1), done()});
+  EXPECT_LT(told->echoed, told->body.size());
+}
+
+TEST_F(Answers, EachChoiceHasATimePerToken) {
+  const auto told = answer(call(CallKind::kCompletion, {"ab"}, 2));
+  jobs_.say(0, {accepted(), tokens_of("x", 0)});
+  http_.pass(std::chrono::seconds(2));
+  jobs_.say(0, {tokens_of("y", 0, 1), choice_done(0)});
+  http_.pass(std::chrono::seconds(10));
+  jobs_.say(0, {tokens_of("x", 1)});
+  http_.pass(std::chrono::seconds(4));
+  jobs_.say(0, {tokens_of("y", 1, 1), choice_done(1), done()});
+  EXPECT_TRUE(told->responded);
+  const std::string text = metrics_.text("");
+  EXPECT_NE(text.find("request_time_per_output_token_seconds_sum{model=\"m\"} 6\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("request_time_per_output_token_seconds_count{model=\"m\"} 2\n"), std::string::npos) << text;
+}
+
+TEST_F(Answers, GatheredAnswersHaveALimitTogether) {
+  const auto first = answer(call(CallKind::kCompletion)), second = answer(call(CallKind::kChat, {"a"}, 2));
+  OpenAiCall streamed = call(CallKind::kCompletion);
+  streamed.stream = true;
+  const auto stream = answer(std::move(streamed));
+  const std::string text(20u << 10, 'x');
+  jobs_.say(0, {accepted(), tokens_of(text)});
+  jobs_.say(1, {accepted(), tokens_of(text, 0), tokens_of(text, 1)});
+  EXPECT_EQ(gathered_->held(), 3 * text.size());
+  jobs_.say(2, {accepted(), tokens_of(text)});
+  EXPECT_EQ(gathered_->held(), 3 * text.size()) << "a stream gathers nothing";
+  jobs_.say(0, {tokens_of(text)});
+  ASSERT_TRUE(first->responded);
+  EXPECT_EQ(first->head.status, 503u);
+  EXPECT_EQ(body(first).at("error").at("code"), "overloaded");
+  EXPECT_EQ(first->head.headers.at(0).name, "Retry-After");
+  EXPECT_EQ(jobs_.cancelled, std::vector<JobPort::Ticket>{1});
+  jobs_.say(1, {choice_done(0), choice_done(1), done()});
+  EXPECT_EQ(body(second).at("choices").at(1).at("message").at("content").as_string(), text);
+  EXPECT_EQ(gathered_->held(), 0u);
+  jobs_.say(2, {tokens_of(text), done()});
+  EXPECT_TRUE(stream->finished);
+}
+
+TEST_F(Answers, LogprobsAndEchoesCountWhileTheyAreHeld) {
+  for (const bool streamed : {false, true}) {
+    OpenAiCall wanted = call(CallKind::kCompletion, {"ab"}, 2);
+    wanted.logprobs = wanted.echo = true;
+    wanted.stream = streamed;
+    wanted.id = streamed ? "s" : "w";
+    const auto told = answer(std::move(wanted));
+    ClientTokens prompt = tokens_of("b");
+    std::swap(prompt.tokens, prompt.prompt);
+    const std::size_t job = streamed ? 1 : 0;
+    const std::size_t at_first = gathered_->held();
+    EXPECT_GT(at_first, 4u) << "the echo's text and first token, for both choices";
+    jobs_.say(job, {accepted(), tokens_of(std::string(100, 'y'), 1)});
+    EXPECT_EQ(gathered_->held() > at_first + 3000, !streamed);
+    jobs_.say(job, {prompt});
+    EXPECT_GT(gathered_->held(), at_first);
+    jobs_.say(job, {tokens_of("x", 0)});
+    EXPECT_EQ(gathered_->held() == 0, streamed) << "the stream has both echoes";
+    jobs_.say(job, {choice_done(0), choice_done(1), done()});
+    EXPECT_EQ(gathered_->held(), 0u);
+    EXPECT_TRUE(streamed ? told->finished : told->responded);
+  }
+}
+
+TEST_F(Answers, IdsOfPromptsCountForEachChoice) {
+  for (const bool streamed : {false, true}) {
+    OpenAiCall wanted = call(CallKind::kCompletion, {std::string(100, 'a')}, 2);
+    wanted.return_token_ids = true;
+    wanted.stream = streamed;
+    wanted.id = streamed ? "s" : "w";
+    const auto told = answer(std::move(wanted));
+    EXPECT_EQ(gathered_->held(), 2u * (100 * 3 - 1)) << "98,98,...";
+    const std::size_t job = streamed ? 1 : 0;
+    jobs_.say(job, {accepted(), tokens_of("x", 0), tokens_of("x", 1)});
+    EXPECT_EQ(gathered_->held() == 0, streamed);
+    jobs_.say(job, {choice_done(0), choice_done(1), done()});
+    EXPECT_EQ(gathered_->held(), 0u);
+    EXPECT_EQ(told->echoed > 600, streamed);
+  }
+}
+
+TEST_F(Answers, AnEchoBeyondTheLimitIsRefusedInAStreamToo) {
+  OpenAiCall wanted = call(CallKind::kCompletion, {std::string(10u << 10, 'a')}, 8);
+  wanted.echo = wanted.stream = true;
+  const auto told = answer(std::move(wanted));
+  EXPECT_EQ(told->head.status, 503u);
+  EXPECT_TRUE(jobs_.submitted.empty());
+  EXPECT_EQ(log_.running(), 0u);
 }
 
 TEST_F(Answers, ScoresAPromptOnly) {

@@ -64,6 +64,7 @@ TEST_F(Log, TimesTokens) {
   const Time first = now_ + std::chrono::seconds(1), second = first + std::chrono::seconds(4);
   log_.tokens("a", 1, Time{}, first);
   log_.tokens("a", 2, first, second);
+  log_.choice_done("a", 3, first, second);
   log_.ended("a", RequestLog::Outcome::kStop, second);
   EXPECT_TRUE(shows("time_to_first_token_seconds_sum{model=\"m\"} 1"));
   EXPECT_TRUE(shows("inter_token_latency_seconds_sum{model=\"m\"} 4"));
@@ -74,6 +75,24 @@ TEST_F(Log, TimesTokens) {
   EXPECT_TRUE(shows("generation_tokens_total{model=\"m\"} 3"));
   EXPECT_TRUE(shows("request_success_total{model=\"m\",finished_reason=\"stop\"} 1"));
   EXPECT_EQ(log_.find("a")->completion_tokens, 3u);
+}
+
+TEST_F(Log, TimesEachChoiceAndNotWhatCameWithTheFirstToken) {
+  begin("a");
+  const Time first = now_ + std::chrono::seconds(1), second = first + std::chrono::seconds(4), third = second + std::chrono::seconds(8);
+  log_.tokens("a", 3, Time{}, first);
+  EXPECT_EQ(metrics_.text("").find("inter_token"), std::string::npos) << "nothing is known of these";
+  log_.choice_done("a", 3, first, first);
+  EXPECT_EQ(metrics_.text("").find("per_output_token"), std::string::npos) << metrics_.text("");
+  log_.tokens("a", 1, Time{}, second);
+  log_.tokens("a", 4, second, third);
+  log_.choice_done("a", 5, second, third);
+  log_.choice_done("a", 1, second, second);
+  log_.ended("a", RequestLog::Outcome::kStop, third);
+  EXPECT_TRUE(shows("inter_token_latency_seconds_sum{model=\"m\"} 8"));
+  EXPECT_TRUE(shows("inter_token_latency_seconds_count{model=\"m\"} 4"));
+  EXPECT_TRUE(shows("request_time_per_output_token_seconds_sum{model=\"m\"} 2"));
+  EXPECT_TRUE(shows("request_time_per_output_token_seconds_count{model=\"m\"} 1"));
 }
 
 TEST_F(Log, RemembersTheLastOnesThatEnded) {

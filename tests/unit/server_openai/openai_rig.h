@@ -5,12 +5,15 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,8 +70,9 @@ struct Told {
   HttpResponse head;
   std::string body;
   bool responded = false, streaming = false, finished = false;
-  std::size_t writes = 0;
+  std::size_t writes = 0, echoed = 0;
   bool reads = true;  // false: write() says that nobody does
+  int throws = 0;     // so many calls of write() and respond() find no memory
   std::function<void()> gone;
 };
 
@@ -76,6 +80,7 @@ class KeptExchange final : public HttpExchange {
  public:
   explicit KeptExchange(std::shared_ptr<Told> told) : told_(std::move(told)) {}
   void respond(HttpResponse response) override {
+    throw_if_asked();
     EXPECT_FALSE(told_->responded || told_->streaming);
     told_->responded = true;
     told_->body = response.body;
@@ -85,22 +90,29 @@ class KeptExchange final : public HttpExchange {
     EXPECT_FALSE(told_->responded || std::exchange(told_->streaming, true));
     told_->head = std::move(head);
   }
-  bool write(std::string_view bytes) override {
+  bool write(std::string_view bytes, std::size_t echoed) override {
+    throw_if_asked();
     EXPECT_TRUE(told_->streaming && !told_->finished);
     told_->body += bytes;
     ++told_->writes;
+    told_->echoed += echoed;
     return told_->reads;
   }
   void finish() override { EXPECT_FALSE(std::exchange(told_->finished, true)); }
   void on_gone(std::function<void()> gone) override { told_->gone = std::move(gone); }
 
  private:
+  void throw_if_asked() const {
+    if (told_->throws > 0 && told_->throws-- > 0) throw std::bad_alloc();
+  }
+
   std::shared_ptr<Told> told_;
 };
 
 class HeldJobs final : public JobPort {
  public:
   Ticket submit(ClientSubmit job, Sink sink) override {
+    if (refuses) throw std::bad_alloc();
     submitted.push_back(std::move(job));
     sinks.push_back(std::move(sink));
     return sinks.size();
@@ -117,6 +129,7 @@ class HeldJobs final : public JobPort {
     if (sink) sink(events);
   }
 
+  bool refuses = false;  // submit() finds no memory
   std::vector<ClientSubmit> submitted;
   std::vector<Sink> sinks;
   std::vector<Ticket> cancelled;
@@ -144,6 +157,29 @@ inline ClientTokens tokens_of(const std::string& text, std::uint32_t choice = 0,
   }
   return tokens;
 }
+
+// The oracle's, but encode() fails at texts with "poison" in them, and waits at those with "wait" until `go`.
+class MoodyTokenizer final : public Tokenizer {
+ public:
+  std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options) const override {
+    if (text.find("poison") != std::string_view::npos) throw std::bad_alloc();
+    if (text.find("wait") != std::string_view::npos) go.wait(false);
+    return oracle_->encode(text, options);
+  }
+  std::string token_bytes(TokenId id, bool render_special) const override {
+    if (id == kPoison) throw std::runtime_error("on purpose");
+    return oracle_->token_bytes(id, render_special);
+  }
+  std::uint32_t vocab_size() const override { return oracle_->vocab_size(); }
+  TokenId bos() const override { return oracle_->bos(); }
+  TokenId eos() const override { return oracle_->eos(); }
+
+  static constexpr TokenId kPoison = 300;
+  std::atomic<bool> go{false};
+
+ private:
+  std::unique_ptr<Tokenizer> oracle_ = make_oracle_tokenizer(512);
+};
 
 // The data of each event of a stream, comments left out.
 inline std::vector<std::string> stream_data(const std::string& body) {

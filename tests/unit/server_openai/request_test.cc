@@ -55,6 +55,24 @@ class Requests : public ::testing::Test {
   OpenAiModel model_;
 };
 
+// What may be had of memory is bounded before a tree is built; what a cluster's own limits refuse is still refused by them.
+TEST_F(Requests, BodiesOfMillionsOfValuesAreRefused) {
+  const auto ids = [](std::size_t count, const char* id) {
+    std::string list = "[";
+    for (std::size_t i = 0; i < count; ++i) list.append(i > 0 ? "," : "").append(id);
+    return list + ']';
+  };
+  const auto refused = completion(R"("prompt":)" + ids(3'000'000, "1"));
+  expect_refusal(refused, "", "invalid_request_error", "three million ids");
+  EXPECT_NE(refused.error().message.find("values"), std::string::npos) << refused.error().message;
+  std::string prompts;
+  for (int i = 0; i < 10; ++i) prompts += (i > 0 ? "," : "") + ids(131'072, "12345");
+  expect_refusal(completion(R"("prompt":[)" + prompts + ']'), "prompt", "context_length_exceeded", "ten long prompts");
+  // Arguments are JSON within a string.
+  const std::string call = R"({"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":")" + ids(1'500'000, "1") + R"("}}]})";
+  expect_refusal(chat(R"("messages":[)" + call + ',' + call + ']'), "messages", "invalid_request_error", "arguments");
+}
+
 TEST_F(Requests, Defaults) {
   const auto text = completion("");
   ASSERT_TRUE(text);

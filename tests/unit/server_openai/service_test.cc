@@ -25,6 +25,7 @@ class Service : public ::testing::Test {
     options.metrics_compat = {"vllm"};
     options.queue_max = queue_max;
     options.queue_bytes_max = queue_bytes_max;
+    options.salting_keys = keys_;
     options.http = [] { return HttpCounters{.accepted = 3, .open = 1, .requests = 4, .refused = 2, .evicted = 0}; };
     service_ = std::make_unique<OpenAiService>(std::move(options), jobs_, http_);
   }
@@ -57,11 +58,34 @@ class Service : public ::testing::Test {
     return "(none)";
   }
 
-  std::unique_ptr<Tokenizer> tokenizer_ = make_oracle_tokenizer(512);
+  std::unique_ptr<MoodyTokenizer> tokenizer_ = std::make_unique<MoodyTokenizer>();
   HandTurnedThread http_;
   HeldJobs jobs_;
+  std::shared_ptr<const ApiKeys> keys_;
   std::unique_ptr<OpenAiService> service_;
 };
+
+TEST(PeekRequestId, FindsTheBodysOwn) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"request_id":"a"})", "a"},
+      {R"( { "x" : [ "request_id" , {"request_id":"in"} ] , "request_id" : "b" } )", "b"},
+      {R"({"request_id":"a","request_id":"b"})", "b"},
+      {R"({"x":"\"request_id\":\"c\""})", ""},
+      {R"({"x":"request_id","y":"z"})", ""},
+      {R"({"request_id":7})", ""},
+      {R"({"request_id":"a","request_id":null})", ""},
+      {R"({"request_id":"a","request\u005fid":"b"})", ""},
+      {R"({"request_id":"a","x":"\n"})", "a"},
+      {R"({"request_id":"\u0061"})", ""},
+      {R"({"request_id")", ""},
+      {R"({"request_id":")", ""},
+      {R"({"request_id":)", ""},
+      {R"("request_id":"a")", ""},
+      {R"([["request_id":"a"]])", ""},
+      {"", ""}};
+  for (const auto& [text, id] : cases) EXPECT_EQ(peek_request_id(text), id) << text;
+  EXPECT_EQ(peek_request_id(R"({"request_id":")" + std::string(65, 'x') + "\"}"), "");
+}
 
 TEST_F(Service, UnknownRoutesAndMethods) {
   EXPECT_EQ(body(ask("GET", "/v2/x")).at("error").at("code"), "unknown_url");
@@ -180,6 +204,31 @@ TEST_F(Service, AnotherKeysRequestsAreNotThere) {
   EXPECT_EQ(body(ask("DELETE", path, {}, {}, 1)).at("cancelled"), true);
 }
 
+TEST_F(Service, KeysShareNoKvUnlessTheyAreToldTo) {
+  const auto salts = [&](std::shared_ptr<const ApiKeys> keys) {
+    keys_ = std::move(keys);
+    start();
+    std::vector<std::string> found;
+    for (const char* own : {"", R"(,"cache_salt":"mine")"})
+      for (const std::size_t key : {0, 0, 1}) {
+        const std::size_t before = jobs_.submitted.size();
+        ask("POST", "/v1/completions", std::string(R"({"prompt":["ab","cd"])") + own + "}", {}, key);
+        turn_until([&] { return jobs_.submitted.size() == before + 2; });
+        found.push_back(jobs_.submitted[before].cache_salt);
+        EXPECT_EQ(jobs_.submitted[before + 1].cache_salt, found.back()) << "one request, one salt";
+      }
+    return found;
+  };
+  const auto apart = salts(std::make_shared<const ApiKeys>(*ApiKeys::parse("alice-key-1\nbob-key-22\n", "keys")));
+  EXPECT_EQ(apart[0], apart[1]);
+  EXPECT_NE(apart[0], apart[2]);
+  EXPECT_EQ(apart[3], apart[4]);
+  EXPECT_NE(apart[3], apart[5]) << "a salt of one's own is no way to somebody else's KV";
+  EXPECT_NE(apart[0], apart[3]);
+  EXPECT_FALSE(apart[0].empty());
+  EXPECT_EQ(salts(nullptr), (std::vector<std::string>{"", "", "", "mine", "mine", "mine"}));
+}
+
 TEST_F(Service, TokensAndText) {
   EXPECT_EQ(answered(ask("POST", "/tokenize", R"({"prompt":"ab","return_token_strs":true})"))->body,
             R"({"count":2,"max_model_len":64,"tokens":[98,99],"token_strs":["a","b"]})");
@@ -216,11 +265,64 @@ TEST_F(Service, ARequestIsCancelledByItsName) {
   EXPECT_EQ(ask("DELETE", "/v1/requests/none")->head.status, 404u);
 }
 
+TEST_F(Service, ARequestIsThereAndCanBeCancelledWhileItsBodyIsRead) {
+  const std::string body_text = R"({"prompt":"wait","metadata":{"request_id":"inner"},"request_id":"mine"})";
+  const auto told = ask("POST", "/v1/completions", body_text, {}, 1);
+  const std::string path = "/v1/requests/cmpl-mine";
+  const json::value shown = body(ask("GET", path, {}, {}, 1));
+  EXPECT_EQ(shown.at("status"), "parsing");
+  EXPECT_EQ(shown.at("id"), "cmpl-mine");
+  EXPECT_TRUE(shown.at("model").is_null());
+  EXPECT_EQ(ask("GET", "/v1/requests/cmpl-inner", {}, {}, 1)->head.status, 404u);
+  for (const char* method : {"GET", "DELETE"}) EXPECT_EQ(ask(method, path, {}, {}, 0)->head.status, 404u) << "of another key";
+  EXPECT_EQ(body(ask("DELETE", path, {}, {}, 1)).at("cancelled"), true);
+  ASSERT_TRUE(told->responded);
+  EXPECT_EQ(told->head.status, 400u);
+  EXPECT_EQ(body(told).at("error").at("code"), "cancelled");
+  EXPECT_NE(header(told, "X-Request-Id"), "(none)");
+  EXPECT_EQ(body(ask("GET", path, {}, {}, 1)).at("status"), "cancelled");
+  EXPECT_EQ(body(ask("DELETE", path, {}, {}, 1)).at("cancelled"), false);
+  tokenizer_->go = true;
+  tokenizer_->go.notify_all();
+  ask("POST", "/v1/completions", R"({"prompt":"behind it"})");
+  turn_until([&] { return !jobs_.submitted.empty(); });
+  EXPECT_EQ(jobs_.submitted[0].prompt_ids, oracle_ids("behind it"));
+}
+
 TEST_F(Service, MetricsOfBothDialects) {
   const auto told = ask("GET", "/metrics");
   EXPECT_NE(told->body.find("baton_http_requests_total 4\n"), std::string::npos) << told->body;
   EXPECT_NE(told->body.find("baton_build_info{version=\"1.2\"} 1\n"), std::string::npos);
   EXPECT_NE(told->body.find("vllm:num_requests_running{model_name=\"small\",engine=\"0\"} 0\n"), std::string::npos);
+}
+
+TEST_F(Service, ABodyThatThePoolFailsAtIsAnsweredAndThePoolGoesOn) {
+  for (const char* path : {"/v1/completions", "/tokenize"})
+    for (int i = 0; i < 3; ++i) {
+      const auto told = answered(ask("POST", path, R"({"prompt":"poison"})"));
+      EXPECT_EQ(told->head.status, 500u);
+      EXPECT_EQ(body(told).at("error").at("code"), "internal_error");
+    }
+  EXPECT_EQ(body(answered(ask("POST", "/tokenize", R"({"prompt":"ab"})"))).at("count"), 2);
+}
+
+TEST_F(Service, ARequestThatCannotBeBegunIsAnswered) {
+  const auto told = ask("POST", "/v1/completions", R"({"prompt":"ab"})");
+  jobs_.refuses = true;
+  answered(told);
+  EXPECT_EQ(told->head.status, 500u);
+  EXPECT_EQ(body(told).at("error").at("code"), "internal_error");
+  EXPECT_NE(header(told, "X-Request-Id"), "(none)");
+  EXPECT_NE(ask("GET", "/metrics")->body.find("baton_gateway_requests_running 0\n"), std::string::npos);
+}
+
+TEST(Pool, OutlivesWorkThatThrows) {
+  ParsePool pool(1, 64, 100);
+  ASSERT_TRUE(pool.run([] { throw std::runtime_error("on purpose"); }, 100));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  std::atomic<bool> ran{false};
+  while (!pool.run([&ran] { ran = true; }, 100)) ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "its bytes are given back";
+  while (!ran) ASSERT_LT(std::chrono::steady_clock::now(), deadline);
 }
 
 TEST(Pool, DropsWhatHasNotBegun) {
