@@ -36,11 +36,20 @@ Result<void> Coordinator::compatible(const WorkerHello& hello) const {
   return {};
 }
 
+JoinAccepted Coordinator::join_accepted() const {
+  return {kProtocolMax, static_cast<std::uint64_t>(options_.heartbeat_interval.count()), options_.heartbeat_miss};
+}
+
 void Coordinator::on(const WorkerHello& hello, Outbox& out) {
   const ActorRef actor = out.sender();
   const auto known = workers_.find(actor.node);
   if (known != workers_.end()) {
-    if (known->second.actor == actor) return;  // a repeated hello of the same life
+    if (known->second.actor == actor) {
+      // It has not heard of us for a while. It is as good as a heartbeat.
+      out.send(actor, join_accepted());
+      timers_.set({Deadline::kWorker, actor.node.value}, out.now() + options_.heartbeat_miss * options_.heartbeat_interval);
+      return;
+    }
     lose_worker(actor.node, Loss::kDied, "it was started again", out);
   }
   if (const auto ok = compatible(hello); !ok) {
@@ -54,7 +63,7 @@ void Coordinator::on(const WorkerHello& hello, Outbox& out) {
   member.hello = hello;
   member.last.blocks_free = hello.blocks_total;
   out.introduce(actor.node, hello.control_address);
-  out.send(actor, JoinAccepted{kProtocolMax, static_cast<std::uint64_t>(options_.heartbeat_interval.count()), options_.heartbeat_miss});
+  out.send(actor, join_accepted());
   workers_[actor.node] = std::move(member);
   events_.note(EventKind::kJoined, hello.name, "worker, pool " + hello.pool + ", pid " + std::to_string(hello.pid), out.now());
   // Twice what runs at once: enough that a worker never starves while the coordinator hears of a free place.
@@ -79,11 +88,14 @@ void Coordinator::on(const EdgeHello& hello, Outbox& out) {
     return;
   }
   out.introduce(actor.node, hello.control_address);
-  out.send(actor, JoinAccepted{kProtocolMax, static_cast<std::uint64_t>(options_.heartbeat_interval.count()), options_.heartbeat_miss});
+  out.send(actor, join_accepted());
   const PeerCard card{actor, hello.name, hello.control_address, {}};
   edges_[actor.node] = Edge{actor, card, {}};
   events_.note(EventKind::kJoined, hello.name, "edge", out.now());
   welcome(card, actor, out);
+  claim_jobs(actor, out);
+  dispatch(out);
+  arm(out);
 }
 
 // Tells the members of the newcomer and the newcomer of the members.
@@ -219,6 +231,10 @@ void Coordinator::arm(Outbox& out) {
 }
 
 void Coordinator::tick(Outbox& out) {
+  // If we ourselves were stopped for long, silence proves nothing about the workers: their heartbeats may lie unread.
+  const Duration patience = options_.heartbeat_miss * options_.heartbeat_interval;
+  if (const Time due = timers_.next(); due != kNever && out.now() - due > patience / 2)
+    for (const auto& [node, member] : workers_) timers_.set({Deadline::kWorker, node.value}, out.now() + patience);
   while (const auto due = timers_.pop_due(out.now())) {
     const auto [kind, id] = *due;
     if (kind == Deadline::kWorker) {
@@ -227,6 +243,8 @@ void Coordinator::tick(Outbox& out) {
       answer_fsck(id, out);
     } else if (kind == Deadline::kTrace) {
       answer_trace(id, {}, out);
+    } else if (kind == Deadline::kRecovery) {
+      end_recovery(id, out);
     } else if (kind == Deadline::kMove) {
       end_move(JobId{id}, false, out);
     } else if (kind == Deadline::kDelivery) {
@@ -257,7 +275,8 @@ std::vector<std::string> Coordinator::check_integrity() const {
     if (job.phase == Phase::kEnded && job.holders.empty()) problems.push_back(name(id) + " has ended and nobody holds it, yet it is kept");
     for (const auto& [holder, tokens] : job.holders)
       if (!workers_.contains(holder.first) || !workers_.at(holder.first).jobs.contains(id)) problems.push_back(name(id) + " is held by a worker that does not know it");
-    if (job.phase != Phase::kEnded && (!edges_.contains(job.edge.node) || !edges_.at(job.edge.node).jobs.contains(id)))
+    if (job.recovery.has_value() != (job.phase == Phase::kRecovering)) problems.push_back(name(id) + " is being recovered and is not, at once");
+    if (job.phase != Phase::kEnded && !job.recovery && (!edges_.contains(job.edge.node) || !edges_.at(job.edge.node).jobs.contains(id)))
       problems.push_back(name(id) + " belongs to no edge");
     if (job.phase != Phase::kEnded && !timers_.contains({Deadline::kJob, id.value})) problems.push_back(name(id) + " has no deadline");
   }

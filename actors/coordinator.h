@@ -14,7 +14,9 @@
 // Cost: O(log jobs + log workers) per event, O(members) per join or leave.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -29,6 +31,7 @@
 #include "protocol/codec.h"
 #include "runtime/actor/actor.h"
 #include "runtime/actor/timers.h"
+#include "runtime/journal/journal.h"
 #include "scheduling/move_cost.h"
 #include "scheduling/placement.h"
 
@@ -44,6 +47,8 @@ struct CoordinatorOptions {
   Duration request_time_limit = std::chrono::minutes(10);
   bool resume = true;            // jobs outlive their workers; false: they fail with them
   std::uint32_t deaths_max = 2;  // of workers in a row, without a token in between, until a job is refused
+  Duration recovery_time = std::chrono::seconds(1);         // for workers to come back to a new life of the coordinator
+  Duration edge_recovery_time = std::chrono::seconds(10);   // for edges
   Duration move_time_limit = std::chrono::seconds(10);  // for a fetch
   std::uint64_t model_hash = 0;  // 0: the first worker's becomes the cluster's
 };
@@ -60,9 +65,10 @@ class Coordinator {
   };
   using Inbox = std::variant<WorkerHello, EdgeHello, Heartbeat, AdmitJob, CancelJob, JobFailed, TokenBatch, JobClosed, StatusRequest,
                              FsckRequest, FsckReport, JobEnded, TraceRequest, TraceReport, EventsRequest, ResumePoint, RelayedBatch, PrefixFetched, WorkerLeaving,
-                             ClusterCommand, LinkDown>;
+                             ClusterCommand, JobReport, EdgeReport, LinkDown>;
 
-  explicit Coordinator(CoordinatorOptions options) : options_(std::move(options)) {}
+  // `journal` outlives it; null: nothing is kept, its jobs end with it.
+  explicit Coordinator(CoordinatorOptions options, Journal* journal = nullptr) : options_(std::move(options)), journal_(journal) {}
 
   void on(const WorkerHello&, Outbox&);
   void on(const EdgeHello&, Outbox&);
@@ -85,8 +91,12 @@ class Coordinator {
   void on(const PrefixFetched&, Outbox&);
   void on(const WorkerLeaving&, Outbox&);
   void on(const ClusterCommand&, Outbox&);
+  void on(const JobReport&, Outbox&);
+  void on(const EdgeReport&, Outbox&);
   void tick(Outbox& out);
 
+  // What the journal had when this life began. Before the first turn.
+  void recover(const JournalRecords& records, Time now);
   // It begins; an event and nothing else.
   void start(Time now);
   // From now on no job is admitted; those that are in go on.
@@ -98,14 +108,27 @@ class Coordinator {
   std::vector<std::string> check_integrity() const;
 
  private:
-  // kResuming: its edge has been asked how far its stream is.
-  enum class Phase : std::uint8_t { kQueued, kPlaced, kResuming, kFinished, kEnded };
+  // kResuming: its edge has been asked how far its stream is. kRecovering: see Recovery.
+  enum class Phase : std::uint8_t { kQueued, kPlaced, kResuming, kRecovering, kFinished, kEnded };
+  // Of a job from the journal, until it is known where it goes on.
+  struct Recovery {
+    bool edge_here = false;
+    bool adopted = false;   // by another life of its edge
+    Epoch edge_epoch = 0;   // what it accepts
+    std::optional<std::pair<NodeId, Epoch>> whole;            // who decodes it
+    std::optional<std::pair<NodeId, Epoch>> prefill, decode;  // who has a half: one alone waits for a word that is lost
+    bool finished = false;  // by somebody who could not say so
+  };
   struct Job {
     std::uint64_t order = 0;  // of admission; a job placed again keeps its turn
     ActorRef edge;
     std::vector<TokenId> prompt;
     SamplingParams sampling;
     std::string cache_salt;
+    std::string client;  // its edge's own
+    std::uint64_t time_limit_ns = 0;
+    bool acknowledged = false;
+    std::optional<Recovery> recovery;
     Phase phase = Phase::kQueued;
     Epoch epoch = 0;
     std::uint32_t deaths = 0;      // of workers it was on, in a row, without a token in between
@@ -157,11 +180,12 @@ class Coordinator {
     std::uint64_t tag = 0;
     std::set<NodeId> missing;
   };
-  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove };
+  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove, kRecovery };
   using TimerKey = std::pair<Deadline, std::uint64_t>;
 
   // coordinator.cc: members
   Result<void> compatible(const WorkerHello& hello) const;
+  JoinAccepted join_accepted() const;
   void welcome(const PeerCard& card, const ActorRef& actor, Outbox& out);
   void broadcast_left(const ActorRef& actor, const std::string& reason, Outbox& out);
   // What is known of its end. kSilent: a frozen or unreachable worker is no evidence against its jobs.
@@ -202,6 +226,21 @@ class Coordinator {
   void resume(JobId id, Job& job, Outbox& out);
   void send_missing(JobId id, const Job& job, std::uint32_t from, Outbox& out);
 
+  // coordinator_recovery.cc: a life after another's
+  enum RecordKind : std::uint8_t { kLifeRecord = 0, kJobRecord = 1, kRoleRecord = 2 };
+  static constexpr std::uint64_t kWorkersBack = 0, kEdgesBack = 1;
+  Epoch next_epoch(const Job& job) const { return std::max(job.epoch, first_epoch_) + 1; }
+  Duration time_limit(const Job& job) const;
+  void acknowledge(JobId id, bool ok, Outbox& out);
+  void journal_job(JobId id, const Job& job, std::function<void(bool, Outbox&)> durable);
+  void claim_jobs(const ActorRef& edge, Outbox& out);
+  void end_recovered(JobId id, Outbox& out);
+  void take_held(const HeldJob& held, Member& member, Outbox& out);
+  void hold(const HeldJob& held, Job& job, Member& member);
+  void settle(JobId id, Job& job, Outbox& out);
+  void end_recovery(std::uint64_t whose, Outbox& out);
+  void resume_unclaimed(JobId id, Outbox& out);
+
   // coordinator_moves.cc: drains, roles, moves
   Result<NodeId> find_worker(const std::string& name) const;
   Result<void> can_do_without(NodeId node, std::optional<Role> becomes) const;
@@ -216,6 +255,10 @@ class Coordinator {
   void note_drained(NodeId node, Outbox& out);
 
   const CoordinatorOptions options_;
+  Journal* const journal_;
+  Epoch first_epoch_ = 0;  // of this life: attempts of earlier ones have lower epochs
+  bool workers_are_back_ = false;
+  bool journal_works_ = true;
   std::map<NodeId, Member> workers_;
   std::map<NodeId, Edge> edges_;
   std::map<JobId, Job> jobs_;

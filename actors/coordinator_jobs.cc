@@ -29,7 +29,11 @@ Result<void> Coordinator::admissible(const AdmitJob& job) const {
 void Coordinator::on(const AdmitJob& admit, Outbox& out) {
   const auto edge = edges_.find(out.sender().node);
   if (edge == edges_.end() || edge->second.actor != out.sender()) return;
-  if (jobs_.contains(admit.job)) return;
+  if (const auto known = jobs_.find(admit.job); known != jobs_.end()) {
+    // Asked again after a coordinator that may have died between writing it down and saying so.
+    if (known->second.edge == out.sender() && known->second.acknowledged) out.send(out.sender(), JobAdmitted{admit.job, known->second.sampling.seed});
+    return;
+  }
   if (const auto ok = admissible(admit); !ok) {
     out.send(out.sender(), JobFailed{admit.job, 0, ok.error().code, ok.error().message});
     return;
@@ -40,17 +44,36 @@ void Coordinator::on(const AdmitJob& admit, Outbox& out) {
   job.prompt = admit.prompt;
   job.sampling = admit.sampling;
   job.cache_salt = admit.cache_salt;
+  job.client = admit.client;
+  job.time_limit_ns = admit.time_limit_ns;
   job.emitted = EmittedTokens(job.sampling.logprobs.has_value());
   if (!admit.seed_given) job.sampling.seed = out.random().next();
-  out.send(job.edge, JobAdmitted{admit.job, job.sampling.seed});
   edge->second.jobs.insert(admit.job);
-  const Duration limit = admit.time_limit_ns == 0 ? options_.request_time_limit
-                                                  : std::min(options_.request_time_limit, Duration(static_cast<std::int64_t>(
-                                                                 std::min<std::uint64_t>(admit.time_limit_ns, INT64_MAX))));
-  timers_.set({Deadline::kJob, admit.job.value}, out.now() + limit);
-  enqueue(admit.job, jobs_.emplace(admit.job, std::move(job)).first->second);
+  timers_.set({Deadline::kJob, admit.job.value}, out.now() + time_limit(job));
+  Job& kept = jobs_.emplace(admit.job, std::move(job)).first->second;
+  // It begins at once, and is promised once it is written down.
+  if (journal_ == nullptr) acknowledge(admit.job, true, out);
+  else journal_job(admit.job, kept, [this, id = admit.job](bool ok, Outbox& later) { acknowledge(id, ok, later); });
+  enqueue(admit.job, kept);
   dispatch(out);
   arm(out);
+}
+
+Duration Coordinator::time_limit(const Job& job) const {
+  if (job.time_limit_ns == 0) return options_.request_time_limit;
+  return std::min(options_.request_time_limit, Duration(static_cast<std::int64_t>(std::min<std::uint64_t>(job.time_limit_ns, INT64_MAX))));
+}
+
+// A journal that cannot be written costs the promise to outlive the coordinator, not the service.
+void Coordinator::acknowledge(JobId id, bool ok, Outbox& out) {
+  if (ok != journal_works_) {
+    journal_works_ = ok;
+    events_.note(ok ? EventKind::kRecovered : EventKind::kDegraded, "journal",
+                 ok ? "it can be written again" : "it cannot be written: jobs do not outlive the coordinator; its log says why", out.now());
+  }
+  const auto it = jobs_.find(id);
+  if (it == jobs_.end() || it->second.phase == Phase::kEnded || std::exchange(it->second.acknowledged, true)) return;
+  out.send(it->second.edge, JobAdmitted{id, it->second.sampling.seed});
 }
 
 void Coordinator::enqueue(JobId id, Job& job) {
@@ -83,7 +106,7 @@ std::optional<LeastLoaded::Choice> Coordinator::choose(const Job& job) const {
 // Both halves are told in one turn, in one order for all workers: see the head of worker.h.
 void Coordinator::place(JobId id, Job& job, const LeastLoaded::Choice& choice, Outbox& out) {
   const std::uint32_t left = job.sampling.max_tokens - std::min(job.sampling.max_tokens, job.emitted.count());
-  ++job.epoch;
+  job.epoch = next_epoch(job);
   job.phase = Phase::kPlaced;
   job.known = job.emitted.count();
   job.moved_to = {};
@@ -129,6 +152,8 @@ void Coordinator::end(JobId id, Job& job, Outbox& out) {
   end_probation(job);
   drop_move(job, out);
   job.phase = Phase::kEnded;
+  job.recovery.reset();
+  if (journal_ != nullptr) journal_->erase({kJobRecord, id.value});
   timers_.cancel({Deadline::kJob, id.value});
   timers_.cancel({Deadline::kDelivery, id.value});
   if (const auto edge = edges_.find(job.edge.node); edge != edges_.end() && edge->second.actor == job.edge) edge->second.jobs.erase(id);

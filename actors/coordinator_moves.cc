@@ -86,6 +86,8 @@ Result<void> Coordinator::can_do_without(NodeId node, std::optional<Role> become
 
 void Coordinator::change_role(NodeId node, Role role, Outbox& out) {
   Member& member = workers_.at(node);
+  if (const auto known = roles_.find(member.hello.name); journal_ != nullptr && (known == roles_.end() || known->second != role))
+    journal_->put({kRoleRecord, node.value}, static_cast<char>(role) + member.hello.name, {});
   roles_[member.hello.name] = role;
   if (member.hello.role == role) return;
   events_.note(EventKind::kRole, member.hello.name, std::string(word(member.hello.role)) + " -> " + word(role), out.now());

@@ -43,14 +43,14 @@ void Coordinator::resume(JobId id, Job& job, Outbox& out) {
   end_probation(job);
   drop_move(job, out);
   job.phase = Phase::kResuming;
-  out.send(job.edge, ResumeQuery{id, job.epoch + 1});
+  out.send(job.edge, ResumeQuery{id, next_epoch(job)});
 }
 
 // What both know is where the next attempt begins. The edge may have tokens that the dead worker's last batch brought to it alone, and
 // may lack such that came here alone.
 void Coordinator::on(const ResumePoint& point, Outbox& out) {
   const auto it = jobs_.find(point.job);
-  if (it == jobs_.end() || it->second.phase != Phase::kResuming || it->second.edge != out.sender() || point.epoch != it->second.epoch + 1) return;
+  if (it == jobs_.end() || it->second.phase != Phase::kResuming || it->second.edge != out.sender() || point.epoch != next_epoch(it->second)) return;
   Job& job = it->second;
   // Log-probabilities of the prompt come from whoever computes it, before the first token.
   if (point.prompt_due) {
@@ -60,12 +60,14 @@ void Coordinator::on(const ResumePoint& point, Outbox& out) {
     return arm(out);
   }
   for (std::uint32_t i = 0; i < point.tokens.size(); ++i) {
-    if (job.emitted.note({point.job, point.epoch, i, point.tokens[i]})) continue;
+    if (job.emitted.note({point.job, point.epoch, i, point.tokens[i]}, false)) continue;
     fail_job(point.job, job, ErrorCode::kCorrupt, "two attempts disagree about token " + std::to_string(i), out);
     forget_if_released(point.job);
     return;
   }
-  send_missing(point.job, job, static_cast<std::uint32_t>(point.tokens.size()), out);
+  const auto there = static_cast<std::uint32_t>(point.tokens.size());
+  job.emitted.keep_complete(there);
+  send_missing(point.job, job, there, out);
   enqueue(point.job, job);
   dispatch(out);
   arm(out);
@@ -74,7 +76,8 @@ void Coordinator::on(const ResumePoint& point, Outbox& out) {
 void Coordinator::send_missing(JobId id, const Job& job, std::uint32_t from, Outbox& out) {
   TokenBatch batch;
   for (std::uint32_t i = from; i < job.emitted.count(); ++i) {
-    batch.tokens.push_back(job.emitted.item(id, job.phase == Phase::kResuming ? job.epoch + 1 : job.epoch, i));
+    if (!job.emitted.complete(i)) continue;
+    batch.tokens.push_back(job.emitted.item(id, job.phase == Phase::kResuming ? next_epoch(job) : job.epoch, i));
     if (batch.tokens.size() == kTokensPerMessage) out.send(job.edge, std::exchange(batch, {}));
   }
   if (job.phase == Phase::kFinished) batch.finished.push_back(job.finish);
@@ -86,7 +89,7 @@ void Coordinator::send_missing(JobId id, const Job& job, std::uint32_t from, Out
 // one that wants its prompt's log-probabilities, for the coordinator has never seen those.
 void Coordinator::deliver_again(JobId id, Job& job, const std::string& reason, Outbox& out) {
   timers_.cancel({Deadline::kDelivery, id.value});
-  if (job.emitted.count() < job.finish.tokens || job.sampling.prompt_logprobs) return lose_attempt(id, job, reason, out);
+  if (job.emitted.count() < job.finish.tokens || !job.emitted.complete() || job.sampling.prompt_logprobs) return lose_attempt(id, job, reason, out);
   send_missing(id, job, 0, out);
   watch_delivery(id, out);
 }

@@ -37,6 +37,21 @@ void Edge::on(const JoinAccepted&, Outbox& out) {
   if (out.sender().node != options_.coordinator_node) return;
   coordinator_ = out.sender();
   joined_ = true;
+  if (std::exchange(orphaned_at_, std::nullopt)) report_streams(out);
+}
+
+// To another life of the coordinator: what is open here, and what it may not have heard of.
+void Edge::report_streams(Outbox& out) {
+  constexpr std::size_t kStreamsPerReport = 8192;
+  for (const auto& [job, stream] : streams_)
+    if (stream.asked) out.send(coordinator_, *stream.asked);
+  EdgeReport report;
+  for (const auto& [job, stream] : streams_) {
+    report.streams.push_back({job, stream.epoch});
+    if (report.streams.size() == kStreamsPerReport) out.send(coordinator_, std::exchange(report, {}));
+  }
+  report.last = true;
+  out.send(coordinator_, report);
 }
 
 void Edge::on(const JoinRefused& refused, Outbox& out) {
@@ -135,18 +150,28 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
   admit.seed_given = submit.seed_given || submit.n > 1;
   admit.time_limit_ns = submit.time_limit_ns;
   admit.cache_salt = submit.cache_salt;
+  JobId first{out.random().next()};
+  while (first.value == 0 || streams_.contains(first)) first.value = out.random().next();
+  request.id = submit.id.empty() ? "job-" + to_hex(first.value) : submit.id;
+  // A request of several choices, or with its prompt's log-probabilities, which are not kept, ends with its edge.
+  if (options_.resumable && submit.n == 1 && !submit.sampling.prompt_logprobs) {
+    ClientSubmit wishes = submit;
+    wishes.prompt.clear();
+    wishes.prompt_ids.clear();
+    wishes.bad_words.clear();
+    wishes.sampling.lists.reset();
+    wishes.id = request.id;
+    encode(wishes, admit.client);
+  }
   for (std::uint32_t choice = 0; choice < submit.n; ++choice) {
-    admit.job = JobId{out.random().next()};
+    admit.job = first;
     while (admit.job.value == 0 || streams_.contains(admit.job)) admit.job.value = out.random().next();
     admit.sampling.choice = choice;
     if (choice > 0) admit.sampling.prompt_logprobs.reset();  // the prompt is the same for all
-    Stream& stream = streams_.emplace(admit.job, Stream(id, choice, stops, tokenizer_)).first->second;
-    if (admit.sampling.prompt_logprobs) stream.prompt_due = request.prompt_tokens - 1;
-    request.jobs.push_back(admit.job);
-    request.open.insert(choice);
+    Stream& stream = add_choice(id, request, admit.job, choice, admit.sampling, stops);
+    stream.asked = admit;
     out.send(coordinator_, admit);
   }
-  request.id = submit.id.empty() ? "job-" + to_hex(request.jobs.front().value) : submit.id;
   by_id_[request.id] = id;
   if (submit.detached) {
     // The client learns the name; the rest is kept for whoever attaches.
@@ -156,6 +181,14 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
     by_client_[{request.client.node, request.client.incarnation}].insert(id);
   }
   requests_.emplace(id, std::move(request));
+}
+
+Edge::Stream& Edge::add_choice(RequestId id, Request& request, JobId job, std::uint32_t choice, const SamplingParams& sampling, const StopFilter& stops) {
+  Stream& stream = streams_.emplace(job, Stream(id, choice, stops, tokenizer_)).first->second;
+  if (sampling.prompt_logprobs) stream.prompt_due = request.prompt_tokens - 1;
+  request.jobs.push_back(job);
+  request.open.insert(choice);
+  return stream;
 }
 
 void Edge::refuse(const ClientSubmit& submit, const Error& error, Outbox& out) {
@@ -171,17 +204,22 @@ void Edge::on(const ClientCancel& cancel, Outbox& out) {
 void Edge::on(const LinkDown& down, Outbox& out) {
   if (down.node != options_.coordinator_node) return lose_client(down.node, down.incarnation, out);
   if (joined_ && down.incarnation != coordinator_.incarnation) return;
-  if (!joined_ && down.incarnation.value != 0) {
+  if (!joined_ && down.fenced) {
     // That life has ended the link and never takes it up again: only another life of this edge is listened to.
     process_.exit(1, "the coordinator does not listen to this edge any more: " + down.reason);
     return;
   }
+  // Streams go on: their workers send tokens without it, and it comes back.
   joined_ = false;
+  if (!orphaned_at_) orphaned_at_ = out.now();
   coordinator_ = {options_.coordinator_node, {}, 0, 0};
-  while (!requests_.empty()) fail_request(requests_.begin()->first, ErrorCode::kUnavailable, "the coordinator was lost: " + down.reason.substr(0, 512), out);
   questions_.clear();
-  members_.clear();
   say_hello(out);
+  out.wake_at(*orphaned_at_ + options_.coordinator_lease);
+}
+
+void Edge::give_up(const std::string& why, Outbox& out) {
+  while (!requests_.empty()) fail_request(requests_.begin()->first, ErrorCode::kUnavailable, why, out);
 }
 
 // A client that is gone wants no more tokens: its jobs' blocks go back to others.
@@ -198,6 +236,8 @@ void Edge::lose_client(NodeId node, Incarnation life, Outbox& out) {
     }
   }
   kept_.leave(node, life);
+  for (auto& [id, until] : adopted_)
+    if (const auto* answer = kept_.find(id); until == kNever && answer != nullptr && !answer->viewer.valid()) out.wake_at(until = out.now() + options_.adoption_limit);
   std::erase_if(questions_, [&](const auto& question) { return question.second.asker.node == node && question.second.asker.incarnation == life; });
 }
 

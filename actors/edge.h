@@ -40,11 +40,14 @@ struct EdgeOptions {
   std::uint32_t default_max_tokens = 256;
   std::uint32_t streams_max = 16384;
   std::uint64_t model_hash = 0;
+  bool resumable = false;  // it ends with the coordinator: its jobs are adopted by its next life
+  Duration coordinator_lease = std::chrono::seconds(30);  // how long streams are kept while no coordinator is there
+  Duration adoption_limit = std::chrono::seconds(30);     // how long an adopted job waits for its client
 };
 
 class Edge {
  public:
-  using Inbox = std::variant<JoinAccepted, JoinRefused, PeersJoined, PeerLeft, JobAdmitted, JobPlaced, JobFailed, ResumeQuery, TokenBatch,
+  using Inbox = std::variant<JoinAccepted, JoinRefused, PeersJoined, PeerLeft, JobAdmitted, JobPlaced, JobFailed, ResumeQuery, AdoptJob, TokenBatch,
                              ClientSubmit, ClientCancel, ClientAttach, StatusRequest, StatusReport, FsckRequest, FsckReport, TraceRequest, TraceReport, EventsRequest, EventsReport, ClusterCommand, ClusterCommandDone, LinkDown>;
 
   Edge(EdgeOptions options, const Tokenizer& tokenizer, ProcessControl& process);
@@ -60,6 +63,7 @@ class Edge {
   void on(const JobPlaced&, Outbox&);
   void on(const JobFailed&, Outbox&);
   void on(const ResumeQuery&, Outbox&);
+  void on(const AdoptJob&, Outbox&);
   void on(const TokenBatch&, Outbox&);
   void on(const ClientSubmit&, Outbox&);
   void on(const ClientCancel&, Outbox&);
@@ -107,6 +111,7 @@ class Edge {
     RequestId request;
     std::uint32_t choice;
     bool admitted = false;
+    std::optional<AdmitJob> asked;  // until it is admitted: a coordinator may die with it
     Epoch epoch = 0;
     std::vector<TokenId> delivered;
     std::map<std::uint32_t, TokenItem> early;  // positions beyond the next
@@ -125,6 +130,9 @@ class Edge {
 
   // edge.cc: membership, clients
   void say_hello(Outbox& out);
+  void report_streams(Outbox& out);
+  void give_up(const std::string& why, Outbox& out);
+  Stream& add_choice(RequestId id, Request& request, JobId job, std::uint32_t choice, const SamplingParams& sampling, const StopFilter& stops);
   Result<std::vector<TokenId>> prompt_of(ClientSubmit& submit) const;
   Result<void> acceptable(const ClientSubmit& submit) const;
   void refuse(const ClientSubmit& submit, const Error& error, Outbox& out);
@@ -160,6 +168,7 @@ class Edge {
   void keep(const std::string& id, const ClientError& error, Outbox& out);
   void keep_end(const std::string& id, KeptAnswers::End end, Outbox& out);
   void replay(KeptAnswers::Answer& answer, Outbox& out);
+  void expire_adopted(Outbox& out);
 
   // edge_questions.cc: what clients ask about the cluster and its jobs
   template <class Asked>
@@ -176,6 +185,8 @@ class Edge {
   ProcessControl& process_;
   ActorRef coordinator_;
   bool joined_ = false;
+  std::optional<Time> orphaned_at_;       // since no coordinator is there
+  std::map<std::string, Time> adopted_;   // jobs whose client has not come yet, and until when they wait
   std::map<JobId, Stream> streams_;
   std::map<RequestId, Request> requests_;
   std::map<std::string, RequestId> by_id_;

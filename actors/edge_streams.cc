@@ -20,6 +20,7 @@ bool contains(const std::vector<TokenId>& ids, TokenId token) { return std::find
 void Edge::on(const JobAdmitted& admitted, Outbox& out) {
   const auto it = streams_.find(admitted.job);
   if (out.sender() != coordinator_ || it == streams_.end() || std::exchange(it->second.admitted, true)) return;
+  it->second.asked.reset();
   Request& request = requests_.at(it->second.request);
   if (++request.admitted < request.jobs.size()) return;
   request.accepted = true;
@@ -249,6 +250,7 @@ void Edge::cancel_jobs(const Request& request, Outbox& out) {
 void Edge::forget(RequestId id) {
   const auto it = requests_.find(id);
   by_id_.erase(it->second.id);
+  adopted_.erase(it->second.id);
   const auto client = by_client_.find({it->second.client.node, it->second.client.incarnation});
   if (client != by_client_.end()) {
     client->second.erase(id);

@@ -51,6 +51,7 @@ void Worker::on(const JoinAccepted& accepted, Outbox& out) {
   if (out.sender().node != options_.coordinator_node || joined_) return;
   coordinator_ = out.sender();
   joined_ = true;
+  if (std::exchange(orphaned_at_, std::nullopt)) report_jobs(out);
   heartbeat_interval_ = Duration(static_cast<std::int64_t>(accepted.heartbeat_interval_ns));
   heartbeat_miss_ = std::max(accepted.heartbeat_miss, 1u);
   last_heard_ = out.now();
@@ -65,7 +66,8 @@ void Worker::on(const JoinRefused& refused, Outbox& out) {
 void Worker::on(const PeersJoined& joined, Outbox& out) {
   if (out.sender() != coordinator_) return;
   for (const PeerCard& card : joined.peers) {
-    if (card.actor.node == out.self().node) continue;
+    // Another coordinator's word does not mend a link: those two lives never speak again, and messages would go nowhere.
+    if (card.actor.node == out.self().node || cut_peers_.contains({card.actor.node, card.actor.incarnation})) continue;
     out.introduce(card.actor.node, card.control_address);
     if (!card.data_address.empty()) plane_.connect({card.actor.node, card.actor.incarnation}, card.data_address);
     has_data_peers_ |= !card.data_address.empty();
@@ -83,7 +85,7 @@ void Worker::lose_peer(NodeId node, Incarnation life, Outbox& out) {
   const auto card = peers_.find(node);
   if (card != peers_.end() && card->second.actor.incarnation == life) peers_.erase(card);
   cut_edges_.erase({node, life});
-  std::erase_if(early_grants_, [&](const auto& entry) { return entry.second.second.node == node && entry.second.second.incarnation == life; });
+  std::erase_if(early_grants_, [&](const auto& entry) { return entry.second.from.node == node && entry.second.from.incarnation == life; });
   // Ending a sequence removes it from the map, so the ids are gathered first.
   std::vector<std::uint64_t> affected;
   for (const auto& [id, sequence] : sequences_)
@@ -109,21 +111,61 @@ void Worker::on(const HeartbeatAck&, Outbox& out) {
 void Worker::on(const LinkDown& down, Outbox& out) {
   if (down.node != options_.coordinator_node) {
     // It may live on for others, but these two lives never speak again: what one awaits of the other will not come.
+    const PeerKey cut{down.node, down.incarnation};
     const auto peer = peers_.find(down.node);
-    if (peer == peers_.end() || peer->second.actor.incarnation != down.incarnation) return;
-    if (!peer->second.data_address.empty()) return lose_peer(down.node, down.incarnation, out);
+    const bool known = peer != peers_.end() && peer->second.actor.incarnation == down.incarnation;
+    // Not known: it has spoken to us before the coordinator has spoken of it.
+    if (cut_peers_.size() < kCutPeersMax) cut_peers_.insert(cut);
+    if (known && !peer->second.data_address.empty()) return lose_peer(down.node, down.incarnation, out);
     // An edge: the way to it leads through the coordinator now.
-    if (cut_edges_.size() < kCutEdgesMax && cut_edges_.insert({down.node, down.incarnation}).second)
-      out.send(coordinator_, RelayedBatch{peer->second.actor, {}});
+    if (cut_edges_.size() < kCutPeersMax && cut_edges_.insert(cut).second && known) out.send(coordinator_, RelayedBatch{peer->second.actor, {}});
     return;
   }
-  // A life that has ended the link never takes it up again, so neither a member nor a newcomer can go on as who it is.
-  const bool over = joined_ ? down.incarnation == coordinator_.incarnation : down.incarnation.value != 0;
-  if (over) process_.exit(1, "lost the coordinator: " + down.reason);
-  else if (!joined_) say_hello(out);
+  if (joined_) {
+    if (down.incarnation == coordinator_.incarnation) lose_coordinator(out);
+    return;
+  }
+  // A life that lives and has ended the link has given our jobs to others, and never takes the link up again.
+  if (down.fenced) process_.exit(1, "the coordinator does not listen to this worker any more: " + down.reason);
+  else say_hello(out);
+}
+
+// It has died, or cannot be reached. The next one is told what goes on here; edges get their tokens meanwhile. If it lives and has only
+// lost this worker, it refuses the hello, and what still comes from here counts for nothing: its jobs have another epoch.
+void Worker::lose_coordinator(Outbox& out) {
+  joined_ = false;
+  if (!orphaned_at_) orphaned_at_ = out.now();
+  coordinator_ = {options_.coordinator_node, {}, 0, 0};
+  say_hello(out);
+}
+
+void Worker::report_jobs(Outbox& out) {
+  constexpr std::size_t kTokensPerReport = 1u << 16;
+  JobReport report;
+  std::size_t tokens = 0;
+  const auto add = [&](HeldJob held) {
+    tokens += held.tokens.size() + 16;
+    report.jobs.push_back(std::move(held));
+    if (tokens < kTokensPerReport) return;
+    out.send(coordinator_, std::exchange(report, {}));
+    tokens = 0;
+  };
+  for (const auto& [id, sequence] : sequences_) {
+    if (sequence.phase == SequencePhase::kEnding || sequence.fetch) continue;
+    const HeldKind kind = sequence.kind == SequenceKind::kLocal         ? HeldKind::kWhole
+                          : sequence.kind == SequenceKind::kPrefillHalf ? HeldKind::kPrefillHalf
+                                                                        : HeldKind::kDecodeHalf;
+    add({sequence.job, sequence.epoch, kind, sequence.generated, false, {}});
+  }
+  for (HeldJob& held : unreported_) add(std::move(held));
+  unreported_.clear();
+  out.send(coordinator_, report);
+  for (const PeerKey& edge : cut_edges_) out.send(coordinator_, RelayedBatch{{edge.node, edge.incarnation, 0, 0}, {}});
 }
 
 void Worker::heartbeat(Outbox& out) {
+  // Whoever waits says its grant again. A coordinator may have died before it could name the job here.
+  std::erase_if(early_grants_, [&](const auto& entry) { return out.now() - entry.second.at > 3 * options_.transfer_time_limit; });
   stats_.running = stats_.waiting = 0;
   for (const auto& [id, sequence] : sequences_)
     ++(sequence.phase == SequencePhase::kRunning || sequence.phase == SequencePhase::kHandingOver ? stats_.running : stats_.waiting);
@@ -142,9 +184,9 @@ void Worker::arm(Outbox& out) {
 
 void Worker::tick(Outbox& out) {
   const Time now = out.now();
-  if (joined_ && now - last_heard_ > 2 * heartbeat_miss_ * heartbeat_interval_) {
-    // It has given our jobs to others by now; whatever we still said about them would be dropped.
-    process_.exit(1, "the coordinator at " + options_.coordinator_address + " has been silent for too long");
+  if (joined_ && now - last_heard_ > 2 * heartbeat_miss_ * heartbeat_interval_) lose_coordinator(out);
+  if (orphaned_at_ && now - *orphaned_at_ > options_.coordinator_lease) {
+    process_.exit(1, "no coordinator has been at " + options_.coordinator_address + " for too long");
     return;
   }
   while (const auto sequence = overdue_.pop_due(now)) transfer_overdue(*sequence, out);

@@ -58,6 +58,7 @@ struct WorkerOptions {
   BatchLimits limits;
   Duration grant_time_limit = std::chrono::minutes(10);     // a grant may wait that long for its prefill's turn
   Duration transfer_time_limit = std::chrono::seconds(10);  // from one sign of a hand-over to the next
+  Duration coordinator_lease = std::chrono::seconds(30);    // how long it goes on with its jobs while no coordinator is there
 };
 
 // Slots of the blocks that sequences hold, and how many of them hold K and V or are being written by the running step.
@@ -114,6 +115,8 @@ class Worker {
   void heartbeat(Outbox& out);
   void arm(Outbox& out);
   void lose_peer(NodeId node, Incarnation life, Outbox& out);
+  void lose_coordinator(Outbox& out);
+  void report_jobs(Outbox& out);
 
   // worker_steps.cc: continuous batching and the life of a sequence
   Sequence* find(JobId job, Epoch epoch);
@@ -181,7 +184,8 @@ class Worker {
 
   static constexpr std::size_t kTombstonesMax = 1u << 16;
   static constexpr std::size_t kEarlyGrantsMax = 1u << 14;
-  static constexpr std::size_t kCutEdgesMax = 4096;
+  static constexpr std::size_t kCutPeersMax = 4096;
+  static constexpr std::size_t kUnreportedMax = 4096;
   static constexpr std::size_t kReasonBytesMax = 1024;
   static constexpr std::size_t kPromptItemsPerMessage = 1024;  // each with up to 20 likeliest tokens
   static constexpr Duration kHelloInterval = std::chrono::seconds(1);
@@ -195,6 +199,8 @@ class Worker {
   ActorRef coordinator_;
   Role role_;
   bool joined_ = false;
+  std::optional<Time> orphaned_at_;    // a coordinator that had given it jobs is gone; they go on
+  std::deque<HeldJob> unreported_;     // ended since then, or just before; at most kUnreportedMax
   Duration heartbeat_interval_{};
   std::uint32_t heartbeat_miss_ = 0;
   Time next_heartbeat_ = kNever;  // the next hello, until it is answered
@@ -210,7 +216,12 @@ class Worker {
   std::map<JobId, std::uint64_t> by_job_;
   std::map<TransferId, std::uint64_t> by_transfer_;  // open() of ours not yet closed
   std::map<std::uint64_t, std::pair<std::uint64_t, PeerKey>> by_ticket_;  // -> sequence, and whom it is pushed to
-  std::map<JobKey, std::pair<Grant, ActorRef>> early_grants_;
+  struct EarlyGrant {
+    Grant grant;
+    ActorRef from;
+    Time at{};
+  };
+  std::map<JobKey, EarlyGrant> early_grants_;
   std::map<JobId, Epoch> tombstones_;
   std::deque<JobId> tombstone_order_;
   Timers<std::uint64_t> overdue_;  // sequence id
@@ -220,7 +231,7 @@ class Worker {
   bool step_running_ = false;
   std::map<std::uint64_t, std::uint32_t> in_step_;  // sequence id -> tokens in the running step
   Batches batches_;
-  std::set<PeerKey> cut_edges_;  // whom this life cannot reach any more; at most kCutEdgesMax
+  std::set<PeerKey> cut_edges_, cut_peers_;  // whom this life cannot reach any more; at most kCutPeersMax each
 };
 
 }  // namespace baton

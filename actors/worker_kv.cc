@@ -197,7 +197,7 @@ void Worker::on(const Grant& grant, Outbox& out) {
   Sequence* sequence = find(grant.job, grant.epoch);
   if (sequence == nullptr) {
     // The coordinator's StartPrefill travels on another link and may still be under way.
-    if (early_grants_.size() < kEarlyGrantsMax) early_grants_[{grant.job, grant.epoch}] = {grant, out.sender()};
+    if (early_grants_.size() < kEarlyGrantsMax) early_grants_[{grant.job, grant.epoch}] = {grant, out.sender(), out.now()};
     return;
   }
   OutgoingKv& outgoing = sequence->outgoing;

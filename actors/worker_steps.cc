@@ -42,7 +42,7 @@ void Worker::on(const StartPrefill& start, Outbox& out) {
   sequence.kind = start.decode.valid() && start.decode != out.self() ? SequenceKind::kPrefillHalf : SequenceKind::kLocal;
   const auto early = early_grants_.find({start.job, start.epoch});
   if (early != early_grants_.end()) {
-    if (early->second.second == start.decode) sequence.outgoing.grant = early->second.first;
+    if (early->second.from == start.decode) sequence.outgoing.grant = early->second.grant;
     early_grants_.erase(early);
   }
   add(std::move(sequence), out);
@@ -263,6 +263,9 @@ void Worker::finish(Sequence& sequence, FinishReason reason) {
                            sequence.incoming.bytes, sequence.incoming.transport, sequence.preemptions};
   batches_.to_edges[sequence.edge].finished.push_back(finished);
   batches_.to_coordinator.finished.push_back(finished);
+  if (joined_) return;
+  if (unreported_.size() >= kUnreportedMax) unreported_.pop_front();
+  unreported_.push_back({sequence.job, sequence.epoch, HeldKind::kWhole, sequence.generated, true, finished});
 }
 
 void Worker::fail_job(Sequence& sequence, ErrorCode code, const std::string& message, Outbox& out) {
@@ -321,7 +324,8 @@ bool Worker::buried(JobId job, Epoch epoch) const {
 void Worker::flush(Outbox& out) {
   for (auto& [edge, batch] : batches_.to_edges) send_to_edge(edge, std::move(batch), out);
   TokenBatch& all = batches_.to_coordinator;
-  if (!all.tokens.empty() || !all.finished.empty() || !all.released.empty()) out.send(coordinator_, all);
+  // A coordinator to come knows of none of these; it is told by report_jobs().
+  if (joined_ && (!all.tokens.empty() || !all.finished.empty() || !all.released.empty())) out.send(coordinator_, all);
   batches_ = {};
 }
 

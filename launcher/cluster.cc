@@ -186,6 +186,7 @@ Result<void> ClusterRun::prepare(bool detached) {
     if (log < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) return fail(ErrorCode::kIo, "cannot write " + logs[0]);
     close(log);
   }
+  std::remove((state_->path() + "/journal").c_str());  // of an earlier cluster, whose launcher was killed
   RETURN_IF_ERROR(write_file(state_->path() + "/topology.yaml", text_));
   ClusterEntry entry{topology_.name, state_->path(), coordinator.jobs, topology_.file, 0, {}};
   entry.stop_limit = topology_.lifecycle.drain_timeout + kWorkerStopLimit + kKillLimit;
@@ -319,7 +320,7 @@ int ClusterRun::stop(bool at_once, int exit_status) {
   while (supervisor_.running() > 0 && launcher_now() < deadline) supervisor_.wait(kPollPause, -1);
   if (state_) {
     unregister_cluster(home_folder(), topology_.name);
-    std::remove((state_->path() + "/cluster.json").c_str());
+    for (const char* file : {"/cluster.json", "/journal"}) std::remove((state_->path() + file).c_str());
   }
   announcer_.err(topology_.name + " is down\n");
   announcer_.finish(exit_status);

@@ -32,6 +32,8 @@ const char* name_of(EventKind kind) {
     case EventKind::kRole: return "role";
     case EventKind::kMoved: return "moved";
     case EventKind::kQuarantined: return "quarantined";
+    case EventKind::kRecovered: return "recovered";
+    case EventKind::kDegraded: return "degraded";
   }
   return "?";
 }

@@ -19,6 +19,8 @@ constexpr std::chrono::milliseconds kAskAgain{500};    // an edge that is not in
 constexpr std::chrono::seconds kSpeakUp{1};            // a link on which we say nothing notices nothing
 constexpr std::chrono::seconds kUnreachable{5};        // without a sign of the other side after we spoke
 constexpr std::chrono::seconds kCancelLimit{5};
+constexpr std::chrono::seconds kComeBack{10};           // for a coordinator that was lost in the middle of a job
+constexpr std::chrono::seconds kAdopt{2};               // for one that is back, to know of the job
 
 }  // namespace
 
@@ -88,14 +90,21 @@ struct JobsClient::Connection {
 JobsClient::JobsClient(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 JobsClient::~JobsClient() = default;
 
-Result<std::unique_ptr<JobsClient>> JobsClient::connect(const std::string& address, Duration time_limit) {
+// A life of its own: the one before may not be listened to any more.
+Result<std::unique_ptr<JobsClient::Connection>> JobsClient::dial(const std::string& address) {
   RealLoopOptions options;
   options.incarnation = random_incarnation();
   options.node = node_id("client/" + to_hex(options.incarnation.value));
   options.links.unreachable_after = kUnreachable;
   auto loop = RealLoop::open(options);
   if (!loop) return tl::unexpected(loop.error());
-  std::unique_ptr<JobsClient> client(new JobsClient(std::make_unique<Connection>(std::move(*loop), address)));
+  return std::make_unique<Connection>(std::move(*loop), address);
+}
+
+Result<std::unique_ptr<JobsClient>> JobsClient::connect(const std::string& address, Duration time_limit) {
+  auto connection = dial(address);
+  if (!connection) return tl::unexpected(connection.error());
+  std::unique_ptr<JobsClient> client(new JobsClient(std::move(*connection)));
   RETURN_IF_ERROR(client->status(time_limit));
   return client;
 }
@@ -105,14 +114,17 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
   ClientSubmit submit = job;
   submit.tag = ++connection_->tag;
   connection_->ask(submit);
-  return follow(submit.tag, submit.id, Interrupt::kCancels, on_event, interrupted);
+  Stream stream{submit.tag, submit.id};
+  // What of these would come again cannot be told from what has come.
+  stream.may_come_back = submit.n <= 1 && !submit.sampling.prompt_logprobs;
+  return follow(std::move(stream), Interrupt::kCancels, on_event, interrupted);
 }
 
 Result<void> JobsClient::attach(const std::string& id, std::uint32_t from, const std::function<void(const Event&)>& on_event,
                                 const std::function<bool()>& interrupted) {
   const std::uint64_t tag = ++connection_->tag;
   connection_->ask(ClientAttach{tag, id, from});
-  return follow(tag, id, Interrupt::kLeaves, on_event, interrupted);
+  return follow(Stream{tag, id, from}, Interrupt::kLeaves, on_event, interrupted);
 }
 
 Result<ClientAccepted> JobsClient::submit_detached(const ClientSubmit& job, const std::function<bool()>& interrupted) {
@@ -123,7 +135,7 @@ Result<ClientAccepted> JobsClient::submit_detached(const ClientSubmit& job, cons
   std::optional<ClientAccepted> accepted;
   std::optional<Error> refused;
   const Result<void> ended = follow(
-      submit.tag, submit.id, Interrupt::kLeaves,
+      Stream{submit.tag, submit.id}, Interrupt::kLeaves,
       [&](const Event& event) {
         if (const auto* named = std::get_if<ClientAccepted>(&event)) accepted = *named;
         if (const auto* error = std::get_if<ClientError>(&event)) refused = Error{error->code, error->message};
@@ -135,14 +147,15 @@ Result<ClientAccepted> JobsClient::submit_detached(const ClientSubmit& job, cons
   return fail(ErrorCode::kCancelled, "interrupted before the job was accepted");
 }
 
-Result<void> JobsClient::follow(std::uint64_t tag, std::string id, Interrupt interrupt, const std::function<void(const Event&)>& on_event,
+Result<void> JobsClient::follow(Stream stream, Interrupt interrupt, const std::function<void(const Event&)>& on_event,
                                 const std::function<bool()>& interrupted) {
+  const std::uint64_t tag = stream.tag;
   Time speak_at = real_now() + kSpeakUp;
   Time give_up_at = kNever;
   for (;;) {
     if (give_up_at == kNever && interrupted && interrupted()) {
       if (interrupt == Interrupt::kLeaves) return {};
-      if (!id.empty()) connection_->ask(ClientCancel{tag, id});
+      if (!stream.id.empty()) connection_->ask(ClientCancel{tag, stream.id});
       give_up_at = real_now() + kCancelLimit;
     }
     if (const Time now = real_now(); now >= give_up_at) {
@@ -154,10 +167,12 @@ Result<void> JobsClient::follow(std::uint64_t tag, std::string id, Interrupt int
     const auto answer = connection_->next(kGlance);
     if (!answer) continue;
     if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == tag) {
-      id = accepted->id;
-      if (give_up_at != kNever) connection_->ask(ClientCancel{tag, id});  // interrupted before it had a name
+      stream.id = accepted->id;
+      stream.accepted = true;
+      if (give_up_at != kNever) connection_->ask(ClientCancel{tag, stream.id});  // interrupted before it had a name
       on_event(*accepted);
     } else if (const auto* tokens = std::get_if<ClientTokens>(&*answer); tokens != nullptr && tokens->tag == tag) {
+      if (!tokens->tokens.empty()) stream.next = tokens->tokens.back().index + 1;
       on_event(*tokens);
     } else if (const auto* choice = std::get_if<ClientChoiceDone>(&*answer); choice != nullptr && choice->tag == tag) {
       on_event(*choice);
@@ -168,10 +183,38 @@ Result<void> JobsClient::follow(std::uint64_t tag, std::string id, Interrupt int
       on_event(*error);
       return {};
     } else if (const auto* down = std::get_if<LinkDown>(&*answer)) {
-      return fail(ErrorCode::kUnavailable, "lost the coordinator at " + connection_->address + " (" + down->reason +
-                                               ") and the job with it; if `baton status` shows the cluster, submit it again");
+      const Error lost{ErrorCode::kUnavailable, "lost the coordinator at " + connection_->address + " (" + down->reason +
+                                                    ") and the job with it; if `baton status` shows the cluster, submit it again"};
+      if (give_up_at != kNever || !stream.accepted || !stream.may_come_back || !come_back(stream)) return tl::unexpected(lost);
+      speak_at = real_now() + kSpeakUp;
     }
   }
+}
+
+// A coordinator that died comes back and knows the job: this client goes on behind what it has. False: nobody came back, or whoever did
+// does not have the job.
+bool JobsClient::come_back(const Stream& stream) {
+  const Time deadline = real_now() + kComeBack;
+  Time known_by = kNever;  // from the first answer on
+  while (real_now() < std::min(deadline, known_by)) {
+    auto fresh = dial(connection_->address);
+    if (!fresh) return false;
+    (*fresh)->tag = connection_->tag;
+    connection_ = std::move(*fresh);
+    connection_->ask(ClientAttach{stream.tag, stream.id, stream.next});
+    const Time ask_again = real_now() + kAskAgain;
+    while (real_now() < ask_again) {
+      const auto answer = connection_->next(kGlance);
+      if (!answer) continue;
+      if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == stream.tag) return true;
+      const auto* error = std::get_if<ClientError>(&*answer);
+      if (error == nullptr || error->tag != stream.tag) continue;
+      if (error->code == ErrorCode::kNotFound && known_by == kNever) known_by = real_now() + kAdopt;
+      std::this_thread::sleep_for(kGlance);
+      break;
+    }
+  }
+  return false;
 }
 
 Result<bool> JobsClient::cancel(const std::string& id, Duration time_limit) {

@@ -25,7 +25,7 @@ class JobsClient {
   JobsClient& operator=(const JobsClient&) = delete;
 
   // Blocks until the job's terminal event (ClientDone or ClientError) was handed to `on_event`; an error is one of the
-  // connection. `interrupted` is asked a few times a second: once true, the job is cancelled.
+  // connection. A coordinator that dies meanwhile and comes back within 10 s goes on with it: no event comes twice. `interrupted` is asked a few times a second: once true, the job is cancelled.
   Result<void> submit(const ClientSubmit& job, const std::function<void(const Event&)>& on_event,
                       const std::function<bool()>& interrupted);
   // The same of a detached job that runs or ended lately, from token `from` on. Once interrupted, the job goes on without us.
@@ -46,8 +46,17 @@ class JobsClient {
   struct Connection;
   // What a stream's client wants when it is interrupted.
   enum class Interrupt : std::uint8_t { kCancels, kLeaves };
-  Result<void> follow(std::uint64_t tag, std::string id, Interrupt interrupt, const std::function<void(const Event&)>& on_event,
-                      const std::function<bool()>& interrupted);
+  // An answer that is being followed, and how much of it is here.
+  struct Stream {
+    std::uint64_t tag = 0;
+    std::string id;
+    std::uint32_t next = 0;  // token
+    bool accepted = false;
+    bool may_come_back = true;
+  };
+  static Result<std::unique_ptr<Connection>> dial(const std::string& address);
+  Result<void> follow(Stream stream, Interrupt interrupt, const std::function<void(const Event&)>& on_event, const std::function<bool()>& interrupted);
+  bool come_back(const Stream& stream);
   explicit JobsClient(std::unique_ptr<Connection> connection);
   std::unique_ptr<Connection> connection_;
 };

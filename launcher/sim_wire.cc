@@ -55,8 +55,49 @@ class SimCluster::Exit final : public ProcessControl {
   bool asked_ = false;
 };
 
+// What is put gathers until the disk has the group before; a process that dies loses what was not yet there.
+class SimCluster::SimJournal final : public Journal {
+ public:
+  SimJournal(JournalRecords& disk, SimNodeContext& context) : disk_(disk), context_(context) {}
+  void put(const JournalKey& key, std::string record, std::function<void(bool, Outbox&)> durable) override {
+    waiting_.push_back({key, std::move(record), std::move(durable)});
+    sync();
+  }
+  void erase(const JournalKey& key) override {
+    waiting_.push_back({key, std::nullopt, {}});
+    sync();
+  }
+
+ private:
+  struct Write {
+    JournalKey key;
+    std::optional<std::string> record;
+    std::function<void(bool, Outbox&)> durable;
+  };
+  void sync() {
+    if (!group_.empty() || waiting_.empty()) return;
+    group_ = std::exchange(waiting_, {});
+    context_.after(std::chrono::microseconds(100 + context_.heap().random().below(5000)), [this] {
+      for (Write& write : std::exchange(group_, {})) {
+        if (write.record) disk_[write.key] = *write.record;
+        else disk_.erase(write.key);
+        if (write.durable) context_.executor().post(0, [durable = std::move(write.durable)](Outbox& out) { durable(true, out); });
+      }
+      sync();
+    });
+  }
+
+  JournalRecords& disk_;
+  SimNodeContext& context_;
+  std::vector<Write> waiting_, group_;
+};
+
 struct SimCluster::CoordinatorProcess final : SimProcess {
-  explicit CoordinatorProcess(const CoordinatorOptions& options) : actor(options), cell(actor) {}
+  CoordinatorProcess(const CoordinatorOptions& options, JournalRecords& disk, SimNodeContext& context) : journal(disk, context), actor(options, &journal), cell(actor) {
+    const JournalRecords found = disk;
+    actor.recover(found, context.heap().now());
+  }
+  SimJournal journal;
   Coordinator actor;
   ActorCell<Coordinator> cell;
 };
@@ -112,7 +153,7 @@ SimCluster::SimCluster(EventHeap& heap, const SimClusterOptions& options)
       world_(heap, options.world),
       tokenizer_(make_oracle_tokenizer(kOracleVocabulary)) {
   world_.add_node("coordinator", [this](SimNodeContext& context) {
-    auto process = std::make_unique<CoordinatorProcess>(options_.coordinator);
+    auto process = std::make_unique<CoordinatorProcess>(options_.coordinator, disk_, context);
     context.add(0, process->cell);
     return process;
   });
@@ -123,6 +164,8 @@ SimCluster::SimCluster(EventHeap& heap, const SimClusterOptions& options)
     edge.coordinator_address = SimWorld::address_of("coordinator");
     edge.coordinator_node = coordinator_node();
     edge.max_model_len = options_.model.max_model_len;
+    edge.resumable = !options_.edge_apart;
+    edge.adoption_limit = std::chrono::seconds(5);
     auto process = std::make_unique<EdgeProcess>(std::move(edge), *tokenizer_, *this, context);
     context.add(0, process->cell);
     context.executor().post(0, [actor = &process->actor](Outbox& out) { actor->start(out); });
@@ -191,6 +234,17 @@ void SimCluster::worker_ended(const std::string& name, bool crashed) {
 void SimCluster::command(ClusterCommand command) {
   if (operator_ == nullptr) return;
   operator_context_->executor().post(0, [this, command = std::move(command)](Outbox& out) { operator_->ask(command, out); });
+}
+
+void SimCluster::kill_control(Duration dead_for) {
+  if (!world_.alive("coordinator")) return;
+  ++control_kills_;
+  world_.kill("coordinator");
+  if (!options_.edge_apart) world_.kill("edge/jobs");
+  heap_.after(dead_for, [this] {
+    world_.restart("coordinator");
+    if (!world_.alive("edge/jobs")) world_.restart("edge/jobs");
+  });
 }
 
 void SimCluster::pause_worker(const std::string& name) {

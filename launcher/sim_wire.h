@@ -43,6 +43,7 @@ struct SimClusterOptions {
   Duration step_per_token = std::chrono::microseconds(20);
   Duration transfer_time_limit = std::chrono::seconds(1);
   Duration restart_after = std::chrono::milliseconds(50);
+  bool edge_apart = true;  // a gateway's: it lives on when the coordinator dies; else both are one process
   Duration notice_after = std::chrono::milliseconds(1);  // until the supervisor has told the coordinator of a death
 };
 
@@ -57,6 +58,9 @@ class SimCluster {
   void kill_worker(const std::string& name);  // comes back after restart_after; the supervisor tells the coordinator
   // Asks the coordinator as an operator does; answers are not waited for.
   void command(ClusterCommand command);
+  // The coordinator's process dies and comes back; what its journal had made durable is there again.
+  void kill_control(Duration dead_for);
+  std::uint64_t control_kills() const { return control_kills_; }
   void pause_worker(const std::string& name);
   void resume_worker(const std::string& name);
   // Cuts the data network between the present lives of two workers.
@@ -80,6 +84,7 @@ class SimCluster {
   struct WorkerProcess;
   struct ClientProcess;
   class SimEngine;
+  class SimJournal;
   class Exit;
 
   void add_worker(const SimPool& pool, std::uint32_t index);
@@ -92,6 +97,8 @@ class SimCluster {
   std::vector<std::string> workers_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::uint64_t worker_exits_ = 0;
+  std::uint64_t control_kills_ = 0;
+  JournalRecords disk_;  // the coordinator's
   std::map<std::string, std::uint32_t> pids_;  // of the workers' present lives
   std::uint32_t last_pid_ = 0;
   JobClient* operator_ = nullptr;  // the supervisor's and the operator's way to the coordinator

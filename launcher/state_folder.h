@@ -3,6 +3,7 @@
 //   STATE/lock            held (flock) by the launcher as long as it lives; contains its pid
 //   STATE/cluster.json    name, pids, addresses, topology; for people and scripts
 //   STATE/topology.yaml   the text the cluster was started with; restarted processes read it, not the edited original
+//   STATE/journal         jobs that the coordinator has taken and not ended (runtime/journal/file_journal.h); gone after a good end
 //   STATE/logs/NAME.log   what each process wrote, the last run's in NAME.log.1
 //   STATE/progress/NAME   how far a worker is before it joins (load_progress.h)
 //   ~/.local/state/baton/clusters/NAME   where to find it: "key=value" lines

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -27,6 +28,7 @@
 #include "runtime/actor/real_loop.h"
 #include "runtime/base/log.h"
 #include "runtime/base/thread_name.h"
+#include "runtime/journal/journal_thread.h"
 #include "runtime/link/no_data_plane.h"
 #include "runtime/link/threaded_data_plane.h"
 
@@ -178,11 +180,14 @@ int run_coordinator(const Topology& topology) {
   const auto model = load_edge_model(topology);
   if (!model) return failed("coordinator", model.error());
 
-  Coordinator coordinator(coordinator_options(topology));
-  ActorCell<Coordinator> coordinator_cell(coordinator);
+  const std::string journal_path = topology.coordinator.state + "/journal";
+  auto journal_file = FileJournal::open(journal_path);
+  if (!journal_file) return failed("coordinator", journal_file.error());
+  const JournalRecords records = (*journal_file)->take_records();
+  std::optional<Coordinator> coordinator;
   LoopExit exit("coordinator");
   RealLoop* signalled = nullptr;
-  Drain drain("coordinator", topology.lifecycle.drain_timeout, [&] { coordinator.drain(real_now()); }, [&] { return coordinator.jobs() == 0; });
+  Drain drain("coordinator", topology.lifecycle.drain_timeout, [&] { coordinator->drain(real_now()); }, [&] { return coordinator->jobs() == 0; });
   RealLoopOptions control;
   control.node = node_id("coordinator");
   control.bind_address = topology.coordinator.control;
@@ -191,7 +196,14 @@ int run_coordinator(const Topology& topology) {
   if (!control_loop) return failed("coordinator", control_loop.error());
   signalled = control_loop->get();
   exit.attach(**control_loop);
-  coordinator.start(real_now());
+  JournalThread journal(std::move(*journal_file), (*control_loop)->executor(), 0, [](const std::string& why) {
+    if (why.empty()) log_info("coordinator", "the journal can be written again");
+    else log_error("coordinator", "the journal cannot be written: jobs would not outlive this process", {{"why", why}});
+  });
+  coordinator.emplace(coordinator_options(topology), &journal);
+  coordinator->recover(records, real_now());
+  coordinator->start(real_now());
+  ActorCell<Coordinator> coordinator_cell(*coordinator);
   (*control_loop)->add(0, coordinator_cell);
 
   RealLoopOptions jobs;
@@ -205,6 +217,7 @@ int run_coordinator(const Topology& topology) {
   edge_options.coordinator_address = (*control_loop)->bound_address();
   edge_options.coordinator_node = control.node;
   edge_options.max_model_len = model->max_model_len;
+  edge_options.resumable = true;
   Edge edge(std::move(edge_options), *model->tokenizer, exit);
   ActorCell<Edge> edge_cell(edge);
   (*jobs_loop)->add(0, edge_cell);
@@ -220,6 +233,8 @@ int run_coordinator(const Topology& topology) {
   drain.finish();
   (*jobs_loop)->stop();
   edge_thread.join();
+  (*control_loop)->remove(0);
+  unlink(journal_path.c_str());  // a good end: nobody is to find these jobs, or their prompts
   return exit.code();
 }
 

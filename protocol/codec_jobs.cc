@@ -15,6 +15,7 @@ static void put(AdmitJob::Builder b, const baton::AdmitJob& m) {
   b.setSeedGiven(m.seed_given);
   b.setTimeLimitNs(m.time_limit_ns);
   b.setCacheSalt(text_of(m.cache_salt));
+  if (!m.client.empty()) b.setClient(data_of(m.client));
 }
 static void get(AdmitJob::Reader r, baton::AdmitJob& m) {
   m.job.value = r.getJob();
@@ -23,6 +24,7 @@ static void get(AdmitJob::Reader r, baton::AdmitJob& m) {
   m.seed_given = r.getSeedGiven();
   m.time_limit_ns = r.getTimeLimitNs();
   m.cache_salt = string_of(r.getCacheSalt(), 128, "cache_salt");
+  m.client = string_of(r.getClient(), kClientBytesMax, "client");
 }
 
 static void put(JobAdmitted::Builder b, const baton::JobAdmitted& m) {
@@ -199,6 +201,70 @@ static void get(TokenBatch::Reader r, baton::TokenBatch& m) {
   get_list(r.getTimings(), m.timings, 65536, "timings");
 }
 
+static void put(HeldJob::Builder b, const baton::HeldJob& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+  b.setKind(static_cast<std::uint8_t>(m.kind));
+  put_numbers(b.initTokens(size_of(m.tokens)), m.tokens);
+  b.setFinished(m.finished);
+  put(b.initFinish(), m.finish);
+}
+static void get(HeldJob::Reader r, baton::HeldJob& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+  m.kind = enum_of<baton::HeldKind>(r.getKind(), 2, "kind");
+  get_numbers(r.getTokens(), m.tokens, kPromptTokensMax, "tokens");
+  m.finished = r.getFinished();
+  get(r.getFinish(), m.finish);
+}
+
+static void put(JobReport::Builder b, const baton::JobReport& m) { put_list(b.initJobs(size_of(m.jobs)), m.jobs); }
+static void get(JobReport::Reader r, baton::JobReport& m) { get_list(r.getJobs(), m.jobs, 65536, "jobs"); }
+
+static void put(OpenStream::Builder b, const baton::OpenStream& m) {
+  b.setJob(m.job.value);
+  b.setEpoch(m.epoch);
+}
+static void get(OpenStream::Reader r, baton::OpenStream& m) {
+  m.job.value = r.getJob();
+  m.epoch = r.getEpoch();
+}
+
+static void put(EdgeReport::Builder b, const baton::EdgeReport& m) {
+  put_list(b.initStreams(size_of(m.streams)), m.streams);
+  b.setLast(m.last);
+}
+static void get(EdgeReport::Reader r, baton::EdgeReport& m) {
+  get_list(r.getStreams(), m.streams, 65536, "streams");
+  m.last = r.getLast();
+}
+
+static void put(AdoptJob::Builder b, const baton::AdoptJob& m) {
+  b.setJob(m.job.value);
+  put_numbers(b.initPrompt(size_of(m.prompt)), m.prompt);
+  put(b.initSampling(), m.sampling);
+  b.setClient(data_of(m.client));
+}
+static void get(AdoptJob::Reader r, baton::AdoptJob& m) {
+  m.job.value = r.getJob();
+  get_numbers(r.getPrompt(), m.prompt, kPromptTokensMax, "prompt");
+  get(r.getSampling(), m.sampling);
+  m.client = string_of(r.getClient(), kClientBytesMax, "client");
+}
+
+static void put(JobRecord::Builder b, const baton::JobRecord& m) {
+  put(b.initAdmit(), m.admit);
+  b.setEdge(m.edge.value);
+  b.setEdgeLife(m.edge_life.value);
+  b.setOrder(m.order);
+}
+static void get(JobRecord::Reader r, baton::JobRecord& m) {
+  get(r.getAdmit(), m.admit);
+  m.edge.value = r.getEdge();
+  m.edge_life.value = r.getEdgeLife();
+  m.order = r.getOrder();
+}
+
 static void put(RelayedBatch::Builder b, const baton::RelayedBatch& m) {
   put(b.initEdge(), m.edge);
   put(b.initBatch(), m.batch);
@@ -237,5 +303,13 @@ void encode(const JobClosed& m, std::string& bytes) { wire::encode_as<wire::JobC
 Result<void> decode(const PayloadView& p, JobClosed& m) { return wire::decode_as<wire::JobClosed>(p, m, [](auto r, auto& x) { get(r, x); }); }
 void encode(const RelayedBatch& m, std::string& bytes) { wire::encode_as<wire::RelayedBatch>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
 Result<void> decode(const PayloadView& p, RelayedBatch& m) { return wire::decode_as<wire::RelayedBatch>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const JobReport& m, std::string& bytes) { wire::encode_as<wire::JobReport>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, JobReport& m) { return wire::decode_as<wire::JobReport>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const EdgeReport& m, std::string& bytes) { wire::encode_as<wire::EdgeReport>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, EdgeReport& m) { return wire::decode_as<wire::EdgeReport>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const AdoptJob& m, std::string& bytes) { wire::encode_as<wire::AdoptJob>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, AdoptJob& m) { return wire::decode_as<wire::AdoptJob>(p, m, [](auto r, auto& x) { get(r, x); }); }
+void encode(const JobRecord& m, std::string& bytes) { wire::encode_as<wire::JobRecord>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, JobRecord& m) { return wire::decode_as<wire::JobRecord>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

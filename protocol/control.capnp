@@ -218,6 +218,7 @@ struct AdmitJob {  # kind 16
   seedGiven @3 :Bool;
   timeLimitNs @4 :UInt64;
   cacheSalt @5 :Text;
+  client @6 :Data;  # the edge's own: comes back with AdoptJob to a later life of it; empty: the job ends with the edge
 }
 
 struct JobAdmitted {  # kind 17
@@ -343,6 +344,51 @@ struct RelayedBatch {  # kind 28
   # itself, since it may not have arrived.
   edge @0 :ActorRef;
   batch @1 :TokenBatch;
+}
+
+struct HeldJob {
+  # One attempt as a worker has it. kind: 0 whole, 1 a prefill half, 2 a decode half. finished: it ended while no coordinator was there.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+  kind @2 :UInt8;
+  tokens @3 :List(Int32);
+  finished @4 :Bool;
+  finish @5 :JobFinish;
+}
+
+struct JobReport {  # kind 12
+  # Worker -> coordinator, after JoinAccepted by another life than the one that gave it its jobs: what it goes on with. What the new one
+  # does not know it cancels.
+  jobs @0 :List(HeldJob);
+}
+
+struct OpenStream {
+  # Tokens of attempts before `epoch` are not accepted any more.
+  job @0 :UInt64;
+  epoch @1 :UInt32;
+}
+
+struct EdgeReport {  # kind 13
+  # Edge -> coordinator, after JoinAccepted by another life, behind the AdmitJobs that were not answered: the streams that are open. Jobs of
+  # this edge that are not in it have ended.
+  streams @0 :List(OpenStream);
+  last @1 :Bool;
+}
+
+struct AdoptJob {  # kind 29
+  # Coordinator -> a new life of an edge: a job of an earlier one. The edge keeps its answer, as a detached job's, until its client attaches.
+  job @0 :UInt64;
+  prompt @1 :List(Int32);
+  sampling @2 :SamplingParams;
+  client @3 :Data;
+}
+
+struct JobRecord {  # kind 96
+  # Never sent: a job in the coordinator's journal.
+  admit @0 :AdmitJob;
+  edge @1 :UInt64;
+  edgeLife @2 :UInt64;
+  order @3 :UInt64;
 }
 
 struct JobClosed {  # kind 24

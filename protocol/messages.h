@@ -119,6 +119,8 @@ struct WorkerLeaving {
   static constexpr std::uint16_t kKind = 10;
 };
 
+enum class HeldKind : std::uint8_t { kWhole = 0, kPrefillHalf = 1, kDecodeHalf = 2 };
+
 // ---- a job, inside the cluster -----------------------------------------------------------------------------------
 
 struct AdmitJob {
@@ -129,6 +131,7 @@ struct AdmitJob {
   bool seed_given = false;
   std::uint64_t time_limit_ns = 0;
   std::string cache_salt;
+  std::string client = {};  // the edge's own: what a later life of it needs to go on; empty: the job ends with the edge
 };
 struct JobAdmitted {
   static constexpr std::uint16_t kKind = 17;
@@ -228,6 +231,46 @@ struct RelayedBatch {
   static constexpr std::uint16_t kKind = 28;
   ActorRef edge;
   TokenBatch batch;
+};
+// One attempt as a worker has it, or (finished) had it when no coordinator was there to be told.
+struct HeldJob {
+  JobId job;
+  Epoch epoch = 0;
+  HeldKind kind = HeldKind::kWhole;
+  std::vector<TokenId> tokens;  // generated, from position 0 on
+  bool finished = false;
+  JobFinish finish;
+};
+// Worker -> coordinator, after JoinAccepted of another life than before: what it holds. In several messages if need be.
+struct JobReport {
+  static constexpr std::uint16_t kKind = 12;
+  std::vector<HeldJob> jobs;
+};
+struct OpenStream {
+  JobId job;
+  Epoch epoch = 0;  // tokens of older attempts are not accepted
+};
+// Edge -> coordinator, likewise: its open streams. In several messages if need be.
+struct EdgeReport {
+  static constexpr std::uint16_t kKind = 13;
+  std::vector<OpenStream> streams;
+  bool last = false;
+};
+// Coordinator -> a new life of an edge: a job that an earlier life had, to be gone on with until its client comes for it.
+struct AdoptJob {
+  static constexpr std::uint16_t kKind = 29;
+  JobId job;
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+  std::string client;
+};
+// Never sent: a job as the coordinator's journal keeps it.
+struct JobRecord {
+  static constexpr std::uint16_t kKind = 96;
+  AdmitJob admit;  // with the seed that was drawn
+  NodeId edge;
+  Incarnation edge_life;
+  std::uint64_t order = 0;
 };
 // Edge -> coordinator: the client has its terminal; whatever the job still is can go.
 struct JobClosed {
@@ -500,7 +543,7 @@ struct TraceReport {
   JobTimeline timeline;
 };
 
-enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6, kDrained = 7, kRole = 8, kMoved = 9, kQuarantined = 10 };
+enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6, kDrained = 7, kRole = 8, kMoved = 9, kQuarantined = 10, kRecovered = 11, kDegraded = 12 };
 struct ClusterEvent {
   std::uint64_t seq = 0;  // 1, 2, … in one life of the coordinator
   EventKind kind = EventKind::kStarted;

@@ -11,6 +11,7 @@ namespace baton {
 inline constexpr std::size_t kPromptTokensMax = 1u << 20;  // of a job, as ids
 inline constexpr std::uint32_t kChoicesMax = 128;       // n
 inline constexpr std::uint32_t kLogprobsMax = 20;       // alternatives beside a token
+inline constexpr std::size_t kClientBytesMax = 1u << 18;  // what an edge keeps of a client's wishes with a job: stop strings and bad words at most
 inline constexpr std::size_t kLabelBytesMax = 128;    // id, cache_salt
 inline constexpr std::size_t kLogitBiasMax = 1024;
 inline constexpr std::size_t kStopTokenIdsMax = 128;

@@ -19,7 +19,8 @@ FOLDERS = ["runtime", "kernels", "config", "protocol", "models", "kvstore", "sch
            "benchmarks", "launcher"]
 NOBODY_INCLUDES = ["tests", "tools", "examples"]
 # Inside runtime/: what each part may include. base stands alone.
-RUNTIME_PARTS = {"base": {"base"}, "actor": {"base", "actor", "link"}, "link": {"base", "actor", "link"}}
+RUNTIME_PARTS = {"base": {"base"}, "actor": {"base", "actor", "link"}, "link": {"base", "actor", "link"},
+                 "journal": {"base", "actor", "journal"}}
 
 # Library -> (its headers, the only files that may include them).
 THIRD_PARTY = {

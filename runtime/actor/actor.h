@@ -26,6 +26,7 @@ struct LinkDown {
   NodeId node;
   Incarnation incarnation;
   std::string reason;
+  bool fenced = false;  // the other side said so: that life lives and does not listen to us any more
 };
 
 template <class M>

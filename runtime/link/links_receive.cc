@@ -113,12 +113,12 @@ void Links::refuse(ConnectionId connection, NodeId node, Incarnation incarnation
 // That life will not listen to us any more. Never answered, or two sides would refuse each other for ever.
 void Links::on_fenced(Time, Peer& peer, Incarnation incarnation) {
   const bool retired_before = retired(peer, incarnation);
-  if (!retired_before) end_life(peer, incarnation, "fenced");
+  if (!retired_before) end_life(peer, incarnation, "fenced", true);
   // Whoever waits for "whichever lives now" gets this answer too.
   const bool waits = std::any_of(peer.pending.begin(), peer.pending.end(), [](const Pending& p) { return p.wanted.value == 0; });
   if (!waits) return;
   drop_pending(peer, Incarnation{});
-  events_.emplace_back(LinkDown{peer.node, incarnation, "fenced"});
+  events_.emplace_back(LinkDown{peer.node, incarnation, "fenced", true});
 }
 
 void Links::establish(Time now, Peer& peer, const FrameHeader& header) {

@@ -42,7 +42,7 @@ void run_wire(std::string_view bytes) {
             JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff,
             TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled,
             StatusRequest, StatusReport, FsckRequest, FsckReport, ClientChoiceDone, JobEnded, TraceRequest, TraceReport, EventsRequest, EventsReport,
-            ClientAttach, RelayedBatch, RoleChange, WorkerLeaving, ResumeQuery, ResumePoint, PrefixFetched, ClusterCommand, ClusterCommandDone>(payload);
+            ClientAttach, RelayedBatch, JobReport, EdgeReport, AdoptJob, JobRecord, RoleChange, WorkerLeaving, ResumeQuery, ResumePoint, PrefixFetched, ClusterCommand, ClusterCommandDone>(payload);
 }
 
 }  // namespace baton::fuzz

@@ -69,6 +69,8 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
   options.coordinator.heartbeat_interval = milliseconds(between(random, 20, 200));
   options.coordinator.heartbeat_miss = between(random, 3, 6);
   options.restart_after = milliseconds(between(random, 1, 500));
+  options.edge_apart = random.chance(1, 2);
+  options.coordinator.recovery_time = milliseconds(between(random, 100, 1000));
   if (!faults) return options;
   options.world.network = draw_network_options(random);
   options.worker_links = draw_link_limits(random);
@@ -114,6 +116,7 @@ class Scenario {
       users.from = milliseconds(20);  // the edge has joined by then: nothing explains a refusal
       return users;
     }
+    users.reattach = true;
     users.cancel_in = random.chance(1, 4) ? 1 + static_cast<std::uint32_t>(random.below(3)) : 8;
     users.double_in = random.chance(1, 4) ? 4 : 0;
     if (random.chance(1, 2)) users.over = milliseconds(between(random, 1, 20));
@@ -123,7 +126,7 @@ class Scenario {
 
   void complain(const std::string& what) { complaints_.push_back(what); }
 
-  enum Strike : std::uint64_t { kKill, kStop, kCutCoordinator, kCutWorker, kCutEdge, kCutData, kResetLinks, kKillClient, kDrain, kRole, kStrikes };
+  enum Strike : std::uint64_t { kKill, kStop, kCutCoordinator, kCutWorker, kCutEdge, kCutData, kResetLinks, kKillClient, kDrain, kRole, kKillControl, kStrikes };
 
   void schedule_faults() {
     Random& random = heap_.random();
@@ -161,6 +164,7 @@ class Scenario {
         command(ClusterAction::kDrain, victim);
         return heap_.after(lasts, [this, victim] { command(ClusterAction::kUndrain, victim); });
       case kRole: return command(ClusterAction::kRole, victim);
+      case kKillControl: return cluster_.kill_control(lasts / 8);
       case kStrikes: return;
     }
   }
@@ -236,6 +240,8 @@ class Scenario {
     verdict.transferred = users_.transferred();
     verdict.worst_gap = users_.worst_gap();
     verdict.tokens = users_.tokens();
+    verdict.reattached = users_.reattached();
+    verdict.control_kills = cluster_.control_kills();
     verdict.retries = cluster_.coordinator().retries();
     verdict.late_bytes = cluster_.fabric().late_writes();
     verdict.virtual_seconds = std::chrono::duration<double>(heap_.now().time_since_epoch()).count();

@@ -26,6 +26,8 @@ struct SimVerdict {
   std::uint64_t tokens = 0;
   std::uint64_t late_bytes = 0;
   Coordinator::Retries retries;
+  std::uint64_t control_kills = 0;  // of the coordinator, with or without the edge
+  std::uint64_t reattached = 0;     // jobs whose client came back for their answer
   std::uint64_t preemptions = 0;  // of the workers' last lives
   std::uint64_t prefix_hits = 0;  // tokens, of the same
   double virtual_seconds = 0;

@@ -92,8 +92,11 @@ void SimUsers::draw_extras(ClientSubmit& submit) {
 }
 
 void SimUsers::start(JobClient& client, Outbox&, SimNodeContext& context) {
+  client_ = &client;
+  context_ = &context;
   for (auto& [tag, job] : jobs_) {
-    if (job.ended) continue;
+    if (!job.ended && job.attaching > 0) attach(tag);
+    if (job.ended || job.attaching > 0) continue;
     // A later turn is asked when the earlier one may have been answered.
     const Duration when = options_.from + Duration{static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options_.over.count())))} +
                           job.turn * std::chrono::milliseconds(100);
@@ -120,14 +123,46 @@ void SimUsers::cancel(const std::string& id, const std::function<void(ClientCanc
 
 void SimUsers::die() {
   cluster_.world().kill(kNode);
+  for (auto& [tag, job] : jobs_)
+    if (!job.ended) begin_anew(job);
+}
+
+void SimUsers::begin_anew(Job& job) {
+  for (Choice& choice : job.choices) choice = {choice.expected, {}, {}, false};
+  job.prompt_known = 0;
+  job.attaching = 0;
+  job.first = {};
+  job.accepted = false;
+  job.shares_id = true;  // the edge may not know yet that the earlier life is gone
+}
+
+// The edge was lost, or the link to it: another life of the client asks for the answers of what was accepted, and submits the rest again.
+void SimUsers::come_back() {
+  if (cluster_.world().alive(kNode)) cluster_.world().kill(kNode);
   for (auto& [tag, job] : jobs_) {
     if (job.ended) continue;
-    for (Choice& choice : job.choices) choice = {choice.expected, {}, {}, false};
-    job.prompt_known = 0;
-    job.first = {};
-    job.accepted = false;
-    job.shares_id = true;  // the edge may not know yet that the earlier life is gone
+    const bool goes_on = job.accepted && job.submit.n == 1 && !job.submit.sampling.prompt_logprobs;
+    if (goes_on) job.attaching = 1;
+    else begin_anew(job);
   }
+  cluster_.world().restart(kNode);
+}
+
+void SimUsers::attach(std::uint64_t tag) {
+  Job& job = jobs_.at(tag);
+  const ClientAttach ask{tag, job.submit.id, static_cast<std::uint32_t>(job.choices.front().got.size())};
+  context_->after(std::chrono::milliseconds(job.attaching > 1 ? 100 : 1), [this, ask] {
+    context_->executor().post(0, [this, ask](Outbox& turn) { client_->ask(ask, turn); });
+  });
+}
+
+void SimUsers::submit_again(std::uint64_t tag) {
+  Job& job = jobs_.at(tag);
+  begin_anew(job);
+  context_->after(std::chrono::milliseconds(100), [this, &job] {
+    job.sent = cluster_.world().heap().now();
+    context_->executor().post(0, [this, &job](Outbox& turn) { client_->ask(job.submit, turn); });
+  });
 }
 
 void SimUsers::complain(std::uint64_t tag, const std::string& what) { complaints_.push_back("job " + std::to_string(tag) + ": " + what); }
@@ -135,7 +170,10 @@ void SimUsers::complain(std::uint64_t tag, const std::string& what) { complaints
 void SimUsers::take(const JobClient::Inbox& answer) {
   if (const auto* accepted = std::get_if<ClientAccepted>(&answer)) {
     if (Job* job = live(accepted->tag)) {
-      if (job->accepted) complain(accepted->tag, "accepted twice");
+      if (job->accepted && job->attaching == 0) complain(accepted->tag, "accepted twice");
+      if (job->attaching > 0) ++reattached_;
+      job->came_back |= job->attaching > 0;
+      job->attaching = 0;
       job->accepted = true;
     }
   } else if (const auto* tokens = std::get_if<ClientTokens>(&answer)) {
@@ -149,6 +187,7 @@ void SimUsers::take(const JobClient::Inbox& answer) {
   } else if (std::holds_alternative<LinkDown>(answer)) {
     if (!options_.errors_allowed) complain(0, "the edge was lost: " + std::get<LinkDown>(answer).reason);
     cluster_.world().heap().after(Duration{0}, [this] {  // a program would end here and be started again
+      if (options_.reattach) return come_back();
       if (cluster_.world().alive(kNode)) die();
       cluster_.world().restart(kNode);
     });
@@ -230,7 +269,7 @@ void SimUsers::take_done(const ClientDone& done) {
   else if (done.completion_tokens != got) complain(done.tag, "usage counts " + std::to_string(done.completion_tokens) + " of " + std::to_string(got) + " tokens");
   for (const Choice& choice : job->choices)
     if (!choice.ended) complain(done.tag, "the end before that of every choice");
-  if (total_ns(done.timeline) != done.total_ns || (got > 0 && ttft_ns(done.timeline) != done.ttft_ns) || done.ttft_ns > done.total_ns)
+  if (total_ns(done.timeline) != done.total_ns || (got > 0 && !job->came_back && ttft_ns(done.timeline) != done.ttft_ns) || done.ttft_ns > done.total_ns)
     complain(done.tag, "a timeline whose parts do not add up");
   compare_clocks(*job, done);
   if (done.reason == FinishReason::kCancelled) {
@@ -249,7 +288,7 @@ void SimUsers::take_done(const ClientDone& done) {
 
 // What the coordinator saw of a job lies within what its client saw.
 void SimUsers::compare_clocks(const Job& job, const ClientDone& done) {
-  if (job.shares_id) return;  // the answer may be that of an earlier life, which began sooner
+  if (job.shares_id || job.came_back) return;  // the answer may be that of an earlier life, which began sooner
   const auto compare = [&](Time end, std::uint64_t accounted, const char* what) {
     const Duration gap = end - job.sent - Duration{static_cast<std::int64_t>(accounted)};
     if (gap < Duration{}) return complain(done.tag, std::string("a timeline longer than the client's clock: ") + what);
@@ -262,6 +301,12 @@ void SimUsers::compare_clocks(const Job& job, const ClientDone& done) {
 void SimUsers::take_error(const ClientError& error) {
   Job* job = live(error.tag);
   if (job == nullptr) return;
+  if (job->attaching > 0 && (error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kNotFound)) {
+    // Not yet; or it was cancelled when the link was lost, for it was the client that seemed to be gone.
+    if (++job->attaching < 10) attach(error.tag);
+    else submit_again(error.tag);
+    return;
+  }
   job->ended = true;
   ++ended_;
   ++failed_;

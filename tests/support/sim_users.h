@@ -28,6 +28,7 @@ struct SimUsersOptions {
   std::uint32_t prefixes = 0;                      // prompts begin with a part of one of so many texts; 0: all differ
   std::uint32_t next_turn_in = 0;                  // one job in so many goes on where an earlier one ends; 0: none
   std::uint32_t salts = 1;                         // cache salts in use
+  bool reattach = false;                           // the edge may die: clients come back for their answers
   bool errors_allowed = true;                      // typed errors of the fault kinds count as an end
 };
 
@@ -45,6 +46,7 @@ class SimUsers {
   std::uint32_t failed() const { return failed_; }
   std::uint64_t tokens() const { return tokens_; }
   std::uint64_t transferred() const { return transferred_; }
+  std::uint64_t reattached() const { return reattached_; }
   // The most of a job's time, or of its time to the first token, that its timeline does not account for: messages under way.
   Duration worst_gap() const { return worst_gap_; }
   const std::vector<std::string>& complaints() const { return complaints_; }
@@ -65,11 +67,17 @@ class SimUsers {
     bool ended = false;
     bool cancel_sent = false;
     bool shares_id = false;
+    bool came_back = false;       // another life of the edge answers, whose clock began later
+    std::uint32_t attaching = 0;  // how often it has asked for its answer since its edge was lost
     Time sent{}, first{};
     std::uint64_t turn = 0;  // how many earlier ones it goes on from
   };
 
   void start(JobClient& client, Outbox& out, SimNodeContext& context);
+  void come_back();
+  void attach(std::uint64_t tag);
+  void submit_again(std::uint64_t tag);
+  static void begin_anew(Job& job);
   Job draw_job(std::uint64_t tag);
   void draw_extras(ClientSubmit& submit);
   void draw_prompt(Job& job, std::uint64_t tag);
@@ -91,12 +99,15 @@ class SimUsers {
   Random random_;
   std::vector<std::vector<TokenId>> prefixes_;
   std::map<std::uint64_t, Job> jobs_;
+  JobClient* client_ = nullptr;  // of the present life
+  SimNodeContext* context_ = nullptr;
   std::uint32_t ended_ = 0;
   std::uint32_t finished_ = 0;
   std::uint32_t cancelled_ = 0;
   std::uint32_t failed_ = 0;
   std::uint64_t tokens_ = 0;
   std::uint64_t transferred_ = 0;
+  std::uint64_t reattached_ = 0;
   Duration worst_gap_{};
   std::vector<std::string> complaints_;
 };

@@ -62,6 +62,8 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
     total.transferred += verdict.transferred;
     total.tokens += verdict.tokens;
     total.late_bytes += verdict.late_bytes;
+    total.control_kills += verdict.control_kills;
+    total.reattached += verdict.reattached;
     total.retries.again += verdict.retries.again;
     total.retries.quarantined += verdict.retries.quarantined;
     total.retries.moved += verdict.retries.moved;
@@ -71,14 +73,15 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
     total.virtual_seconds += verdict.virtual_seconds;
   }
   const double minutes = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() / 60;
-  char line[512];
+  char line[768];
   std::snprintf(
       line, sizeof line, "sim: seeds=%llu failing=%llu jobs=%llu finished=%llu typed_errors=%llu transferred=%llu tokens=%llu faults=%llu "
-      "resumed=%llu quarantined=%llu moved=%llu fetched=%llu late_bytes=%llu preemptions=%llu prefix_hit_tokens=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
+      "control_kills=%llu reattached=%llu resumed=%llu quarantined=%llu moved=%llu fetched=%llu late_bytes=%llu preemptions=%llu prefix_hit_tokens=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
       static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(failing), static_cast<unsigned long long>(total.jobs),
       static_cast<unsigned long long>(total.finished), static_cast<unsigned long long>(total.failed),
       static_cast<unsigned long long>(total.transferred), static_cast<unsigned long long>(total.tokens),
-      static_cast<unsigned long long>(total.faults), static_cast<unsigned long long>(total.retries.again), static_cast<unsigned long long>(total.retries.quarantined),
+      static_cast<unsigned long long>(total.faults), static_cast<unsigned long long>(total.control_kills), static_cast<unsigned long long>(total.reattached),
+      static_cast<unsigned long long>(total.retries.again), static_cast<unsigned long long>(total.retries.quarantined),
       static_cast<unsigned long long>(total.retries.moved), static_cast<unsigned long long>(total.retries.fetched),
       static_cast<unsigned long long>(total.late_bytes),
       static_cast<unsigned long long>(total.preemptions), static_cast<unsigned long long>(total.prefix_hits),
@@ -92,6 +95,8 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
     EXPECT_GT(total.preemptions, seeds);
     EXPECT_GT(total.prefix_hits, seeds * 100);
     EXPECT_GT(total.retries.again, seeds);
+    EXPECT_GT(total.control_kills * 10, seeds);
+    EXPECT_GT(total.reattached * 20, seeds);
     EXPECT_GT(total.retries.fetched * 60, seeds);
     EXPECT_LT(total.retries.quarantined * 500, total.jobs) << "only where workers are killed while a suspect is alone on them";
     EXPECT_GT(total.finished * 10, total.jobs * 5);

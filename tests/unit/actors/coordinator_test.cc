@@ -82,7 +82,7 @@ TEST_F(CoordinatorTest, AStreamTooLongForOneMessageIsToldInSeveral) {
   run(JobId{7}, kTokens);
   out.clear();
   out.set_sender(ActorRef{});
-  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone", false}, out);
   std::size_t tokens = 0;
   std::size_t finished = 0;
   for (const TokenBatch& batch : out.messages_to<TokenBatch>(edge)) {
@@ -137,7 +137,7 @@ TEST_F(CoordinatorTest, EveryAttemptCarriesTheCacheSalt) {
   coordinator.on(asked, out);
   const ActorRef second{NodeId{21}, Incarnation{210}, 0, 0};
   join(second, "both-1");
-  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone", false}, out);
   out.set_sender(edge);
   coordinator.on(ResumePoint{JobId{7}, 2, {}}, out);
   for (const ActorRef& each : {worker, second}) {
@@ -230,7 +230,7 @@ TEST_F(CoordinatorTest, WhatHappenedIsToldInOrder) {
   admit(JobId{8}, 3);
   out.advance(std::chrono::seconds(1));
   out.set_sender(ActorRef{});
-  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone", false}, out);
   coordinator.drain(out.now());
   coordinator.drain(out.now());  // once is enough
   out.advance(std::chrono::seconds(2));

@@ -134,6 +134,7 @@ inline void fill(AdmitJob& m, Random& random) {
   m.seed_given = random.chance(1, 2);
   m.time_limit_ns = random.next();
   m.cache_salt = random_text(random);
+  m.client = random_text(random);
 }
 inline void fill(JobAdmitted& m, Random& random) {
   m.job.value = random.next();
@@ -392,7 +393,7 @@ inline void fill(WorkerStatus& m, Random& random) {
 }
 inline void fill(ClusterEvent& m, Random& random) {
   m.seq = random.next();
-  m.kind = static_cast<EventKind>(random.below(11));
+  m.kind = static_cast<EventKind>(random.below(13));
   m.age_ns = random_duration(random);
   m.subject = random_text(random);
   m.detail = random_text(random);
@@ -446,6 +447,34 @@ inline void fill(FsckReport& m, Random& random) {
   m.complete = random.chance(1, 2);
   m.accounts.resize(random.below(4));
   for (auto& item : m.accounts) fill(item, random);
+}
+inline void fill(HeldJob& m, Random& random) {
+  m.job.value = random.next();
+  m.epoch = static_cast<std::uint32_t>(random.next());
+  m.kind = static_cast<HeldKind>(random.below(3));
+  for (std::uint64_t i = random.below(9); i > 0; --i) m.tokens.push_back(static_cast<std::int32_t>(random.next()));
+  m.finished = random.chance(1, 2);
+  fill(m.finish, random);
+}
+inline void fill(JobReport& m, Random& random) {
+  m.jobs.resize(random.below(4));
+  for (auto& item : m.jobs) fill(item, random);
+}
+inline void fill(EdgeReport& m, Random& random) {
+  for (std::uint64_t i = random.below(9); i > 0; --i) m.streams.push_back({JobId{random.next()}, static_cast<Epoch>(random.next())});
+  m.last = random.chance(1, 2);
+}
+inline void fill(AdoptJob& m, Random& random) {
+  m.job.value = random.next();
+  for (std::uint64_t i = random.below(9); i > 0; --i) m.prompt.push_back(static_cast<std::int32_t>(random.next()));
+  fill(m.sampling, random);
+  m.client = random_text(random);
+}
+inline void fill(JobRecord& m, Random& random) {
+  fill(m.admit, random);
+  m.edge.value = random.next();
+  m.edge_life.value = random.next();
+  m.order = random.next();
 }
 inline void fill(RelayedBatch& m, Random& random) {
   fill(m.edge, random);
