@@ -64,7 +64,7 @@ void Worker::on(const JoinRefused& refused, Outbox& out) {
 }
 
 void Worker::on(const PeersJoined& joined, Outbox& out) {
-  if (out.sender() != coordinator_) return;
+  if (!from_coordinator(out)) return;
   for (const PeerCard& card : joined.peers) {
     // Another coordinator's word does not mend a link: those two lives never speak again, and messages would go nowhere.
     if (card.actor.node == out.self().node || cut_peers_.contains({card.actor.node, card.actor.incarnation})) continue;
@@ -76,7 +76,7 @@ void Worker::on(const PeersJoined& joined, Outbox& out) {
 }
 
 void Worker::on(const PeerLeft& left, Outbox& out) {
-  if (out.sender() != coordinator_) return;
+  if (!from_coordinator(out)) return;
   out.fence(left.actor.node, left.actor.incarnation);
   lose_peer(left.actor.node, left.actor.incarnation, out);
 }
@@ -105,7 +105,7 @@ void Worker::lose_peer(NodeId node, Incarnation life, Outbox& out) {
 }
 
 void Worker::on(const HeartbeatAck&, Outbox& out) {
-  if (out.sender() == coordinator_) last_heard_ = out.now();
+  if (from_coordinator(out)) last_heard_ = out.now();
 }
 
 void Worker::on(const LinkDown& down, Outbox& out) {
@@ -135,9 +135,13 @@ void Worker::on(const LinkDown& down, Outbox& out) {
 void Worker::lose_coordinator(Outbox& out) {
   joined_ = false;
   if (!orphaned_at_) orphaned_at_ = out.now();
+  former_ = coordinator_;
   coordinator_ = {options_.coordinator_node, {}, 0, 0};
   say_hello(out);
 }
+
+// One that was only slow goes on speaking, and what it says counts: links do not lose it.
+bool Worker::from_coordinator(const Outbox& out) const { return out.sender() == coordinator_ || (orphaned_at_ && out.sender() == former_); }
 
 void Worker::report_jobs(Outbox& out) {
   constexpr std::size_t kTokensPerReport = 1u << 16;
@@ -205,7 +209,7 @@ void Worker::on(const FsckRequest& request, Outbox& out) {
 }
 
 void Worker::on(const RoleChange& change, Outbox& out) {
-  if (out.sender() == coordinator_) role_ = change.role;
+  if (from_coordinator(out)) role_ = change.role;
 }
 
 void Worker::leave(Outbox& out) {

@@ -116,6 +116,7 @@ class Worker {
   void arm(Outbox& out);
   void lose_peer(NodeId node, Incarnation life, Outbox& out);
   void lose_coordinator(Outbox& out);
+  bool from_coordinator(const Outbox& out) const;
   void report_jobs(Outbox& out);
 
   // worker_steps.cc: continuous batching and the life of a sequence
@@ -197,6 +198,7 @@ class Worker {
   ProcessControl& process_;
 
   ActorRef coordinator_;
+  ActorRef former_;  // while orphaned: who was
   Role role_;
   bool joined_ = false;
   std::optional<Time> orphaned_at_;    // a coordinator that had given it jobs is gone; they go on

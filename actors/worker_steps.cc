@@ -36,7 +36,7 @@ Sequence* Worker::find(JobId job, Epoch epoch) {
 }
 
 void Worker::on(const StartPrefill& start, Outbox& out) {
-  if (out.sender() != coordinator_) return;
+  if (!from_coordinator(out)) return;
   Sequence sequence = sequence_of(start);
   sequence.peer = start.decode;
   sequence.kind = start.decode.valid() && start.decode != out.self() ? SequenceKind::kPrefillHalf : SequenceKind::kLocal;
@@ -49,7 +49,7 @@ void Worker::on(const StartPrefill& start, Outbox& out) {
 }
 
 void Worker::on(const StartDecode& start, Outbox& out) {
-  if (out.sender() != coordinator_) return;
+  if (!from_coordinator(out)) return;
   Sequence sequence = sequence_of(start);
   sequence.peer = start.prefill;
   sequence.kind = SequenceKind::kDecodeHalf;
@@ -275,7 +275,7 @@ void Worker::fail_job(Sequence& sequence, ErrorCode code, const std::string& mes
 }
 
 void Worker::on(const CancelJob& cancel, Outbox& out) {
-  if (out.sender() != coordinator_) return;
+  if (!from_coordinator(out)) return;
   if (const auto it = by_job_.find(cancel.job); it != by_job_.end() && sequences_.at(it->second).epoch <= cancel.epoch)
     end(sequences_.at(it->second), out);
   else bury(cancel.job, cancel.epoch);
@@ -324,9 +324,12 @@ bool Worker::buried(JobId job, Epoch epoch) const {
 void Worker::flush(Outbox& out) {
   for (auto& [edge, batch] : batches_.to_edges) send_to_edge(edge, std::move(batch), out);
   TokenBatch& all = batches_.to_coordinator;
-  // A coordinator to come knows of none of these; it is told by report_jobs().
+  // What a coordinator that is gone has not heard of, report_jobs() tells the next; releases are kept for one that comes back.
   if (joined_ && (!all.tokens.empty() || !all.finished.empty() || !all.released.empty())) out.send(coordinator_, all);
+  std::vector<JobRelease> unsaid;
+  if (!joined_ && all.released.size() < kUnreportedMax) unsaid = std::move(all.released);
   batches_ = {};
+  batches_.to_coordinator.released = std::move(unsaid);
 }
 
 void Worker::send_to_edge(const ActorRef& edge, TokenBatch batch, Outbox& out) {
