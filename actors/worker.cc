@@ -66,8 +66,7 @@ void Worker::on(const JoinRefused& refused, Outbox& out) {
 void Worker::on(const PeersJoined& joined, Outbox& out) {
   if (!from_coordinator(out)) return;
   for (const PeerCard& card : joined.peers) {
-    // Another coordinator's word does not mend a link: those two lives never speak again, and messages would go nowhere.
-    if (card.actor.node == out.self().node || cut_peers_.contains({card.actor.node, card.actor.incarnation})) continue;
+    if (card.actor.node == out.self().node || cut_off_.contains({card.actor.node, card.actor.incarnation})) continue;
     out.introduce(card.actor.node, card.control_address);
     if (!card.data_address.empty()) plane_.connect({card.actor.node, card.actor.incarnation}, card.data_address);
     has_data_peers_ |= !card.data_address.empty();
@@ -78,13 +77,17 @@ void Worker::on(const PeersJoined& joined, Outbox& out) {
 void Worker::on(const PeerLeft& left, Outbox& out) {
   if (!from_coordinator(out)) return;
   out.fence(left.actor.node, left.actor.incarnation);
+  cut_off({left.actor.node, left.actor.incarnation});
   lose_peer(left.actor.node, left.actor.incarnation, out);
 }
+
+// Two lives that have ended their link never speak again, even where another coordinator, which does not know of it, introduces them:
+// KV is not asked for there, and tokens go by the coordinator. False: known.
+bool Worker::cut_off(const PeerKey& peer) { return cut_off_.size() < kCutPeersMax && cut_off_.insert(peer).second; }
 
 void Worker::lose_peer(NodeId node, Incarnation life, Outbox& out) {
   const auto card = peers_.find(node);
   if (card != peers_.end() && card->second.actor.incarnation == life) peers_.erase(card);
-  cut_edges_.erase({node, life});
   std::erase_if(early_grants_, [&](const auto& entry) { return entry.second.from.node == node && entry.second.from.incarnation == life; });
   // Ending a sequence removes it from the map, so the ids are gathered first.
   std::vector<std::uint64_t> affected;
@@ -114,11 +117,10 @@ void Worker::on(const LinkDown& down, Outbox& out) {
     const PeerKey cut{down.node, down.incarnation};
     const auto peer = peers_.find(down.node);
     const bool known = peer != peers_.end() && peer->second.actor.incarnation == down.incarnation;
-    // Not known: it has spoken to us before the coordinator has spoken of it.
-    if (cut_peers_.size() < kCutPeersMax) cut_peers_.insert(cut);
+    const bool news = cut_off(cut);
     if (known && !peer->second.data_address.empty()) return lose_peer(down.node, down.incarnation, out);
     // An edge: the way to it leads through the coordinator now.
-    if (cut_edges_.size() < kCutPeersMax && cut_edges_.insert(cut).second && known) out.send(coordinator_, RelayedBatch{peer->second.actor, {}});
+    if (known && news) out.send(coordinator_, RelayedBatch{peer->second.actor, {}});
     return;
   }
   if (joined_) {
@@ -164,7 +166,7 @@ void Worker::report_jobs(Outbox& out) {
   for (HeldJob& held : unreported_) add(std::move(held));
   unreported_.clear();
   out.send(coordinator_, report);
-  for (const PeerKey& edge : cut_edges_) out.send(coordinator_, RelayedBatch{{edge.node, edge.incarnation, 0, 0}, {}});
+  for (const PeerKey& peer : cut_off_) out.send(coordinator_, RelayedBatch{{peer.node, peer.incarnation, 0, 0}, {}});  // if it is an edge
 }
 
 void Worker::heartbeat(Outbox& out) {

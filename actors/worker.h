@@ -115,6 +115,7 @@ class Worker {
   void heartbeat(Outbox& out);
   void arm(Outbox& out);
   void lose_peer(NodeId node, Incarnation life, Outbox& out);
+  bool cut_off(const PeerKey& peer);
   void lose_coordinator(Outbox& out);
   bool from_coordinator(const Outbox& out) const;
   void report_jobs(Outbox& out);
@@ -233,7 +234,7 @@ class Worker {
   bool step_running_ = false;
   std::map<std::uint64_t, std::uint32_t> in_step_;  // sequence id -> tokens in the running step
   Batches batches_;
-  std::set<PeerKey> cut_edges_, cut_peers_;  // whom this life cannot reach any more; at most kCutPeersMax each
+  std::set<PeerKey> cut_off_;  // whom this life cannot reach any more; at most kCutPeersMax
 };
 
 }  // namespace baton

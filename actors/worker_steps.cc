@@ -333,7 +333,7 @@ void Worker::flush(Outbox& out) {
 }
 
 void Worker::send_to_edge(const ActorRef& edge, TokenBatch batch, Outbox& out) {
-  if (cut_edges_.contains({edge.node, edge.incarnation})) out.send(coordinator_, RelayedBatch{edge, std::move(batch)});
+  if (cut_off_.contains({edge.node, edge.incarnation})) out.send(coordinator_, RelayedBatch{edge, std::move(batch)});
   else out.send(edge, batch);
 }
 
