@@ -141,11 +141,14 @@ std::string ClusterProcess::logs() const {
 }
 
 std::string ClusterProcess::complaints_in_logs() const {
-  std::istringstream lines(logs());
   std::string found;
-  for (std::string line; std::getline(lines, line);)
-    for (const char* sign : {"Sanitizer", "runtime error:", "CHECK"})
-      if (line.find(sign) != std::string::npos) found += line + '\n';
+  std::error_code problem;
+  for (const auto& each : std::filesystem::directory_iterator(state_ + "/logs", problem)) {
+    std::istringstream lines(read_text(each.path().string()));
+    for (std::string line; std::getline(lines, line);)
+      for (const char* sign : {"Sanitizer", "runtime error:", "CHECK"})
+        if (line.find(sign) != std::string::npos) found += each.path().filename().string() + ": " + line + '\n';
+  }
   return found;
 }
 
