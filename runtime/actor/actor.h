@@ -26,6 +26,7 @@ struct LinkDown {
   NodeId node;
   Incarnation incarnation;
   std::string reason;
+  bool replaced = false;  // another life of the node speaks, so that the process of this one has ended
 };
 
 template <class M>

@@ -118,11 +118,11 @@ void Links::on_fenced(Time, Peer& peer, Incarnation incarnation) {
   const bool waits = std::any_of(peer.pending.begin(), peer.pending.end(), [](const Pending& p) { return p.wanted.value == 0; });
   if (!waits) return;
   drop_pending(peer, Incarnation{});
-  events_.emplace_back(LinkDown{peer.node, incarnation, "fenced"});
+  events_.emplace_back(LinkDown{peer.node, incarnation, "fenced", false});
 }
 
 void Links::establish(Time now, Peer& peer, const FrameHeader& header) {
-  if (peer.session) end_life(peer, peer.life, "replaced by a new life");
+  if (peer.session) end_life(peer, peer.life, "replaced by a new life", true);
   peer.routes.clear();
   peer.life = header.source_incarnation;
   peer.session.emplace(limits_.session, pool_);
