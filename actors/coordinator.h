@@ -43,7 +43,9 @@ struct CoordinatorOptions {
   std::uint64_t queued_tokens_max = 400000;
   Duration request_time_limit = std::chrono::minutes(10);
   bool resume = true;            // jobs outlive their workers; false: they fail with them
-  std::uint32_t deaths_max = 2;  // of workers in a row, without a token in between, until a job is refused
+  // Of workers in a row, without a token in between, until a job is refused. Two happen to innocent ones: where workers are killed every
+  // other second, the second worker of one in some hundred resumed jobs dies before it has computed a token.
+  std::uint32_t deaths_max = 3;
   Duration move_time_limit = std::chrono::seconds(10);  // for a fetch
   std::uint64_t model_hash = 0;  // 0: the first worker's becomes the cluster's
 };

@@ -118,6 +118,23 @@ void expect_clean_end(ClusterProcess& cluster) {
   EXPECT_EQ(cluster.complaints_in_logs(), "");
 }
 
+// An answer of half a minute over HTTP, of which the first bytes have come.
+std::unique_ptr<RawHttp> begun_stream(std::uint16_t port) {
+  auto stream = std::make_unique<RawHttp>(port, std::chrono::seconds(15));
+  const char* body = R"({"model": "oracle", "prompt": "Run", "max_tokens": 3500, "ignore_eos": true, "stream": true})";
+  stream->send(http_request("POST", "/v1/completions", body, "Content-Type: application/json\r\n"));
+  std::string begun;
+  while (begun.find("data: ") == std::string::npos) {
+    const std::string more = stream->read_some();
+    if (more.empty()) {
+      ADD_FAILURE() << "no stream: " << begun;
+      break;
+    }
+    begun += more;
+  }
+  return stream;
+}
+
 TEST(Chaos, StreamsOutliveTheirWorkers) {
   const auto options = chaos_options();
   ASSERT_TRUE(options) << options.error().message;
@@ -170,7 +187,63 @@ TEST(Chaos, StreamsOutliveTheirWorkers) {
   EXPECT_TRUE(verdict.resumed > 0 || fault_count < 10) << "the faults hit nobody";
   EXPECT_EQ(cluster.pid("coordinator"), coordinator);
   expect_clean_end(cluster);
-  if (HasFailure()) std::fputs(("seed " + std::to_string(options->seed) + '\n' + told(faults, begin) + cluster.logs()).c_str(), stderr);
+  if (::testing::Test::HasFailure()) std::fputs(("seed " + std::to_string(options->seed) + '\n' + told(faults, begin) + cluster.logs()).c_str(), stderr);
+}
+
+// Its clients are cut; nobody would take what their jobs compute, so these are cancelled. Streams of other edges go on.
+TEST(Chaos, AKilledGatewayCutsItsStreamsAndLeavesNothing) {
+  const auto options = chaos_options();
+  ASSERT_TRUE(options) << options.error().message;
+  if (options->measure || !options->has(ChaosRole::kGateway)) GTEST_SKIP() << "--measure, or --roles without gateway";
+  constexpr std::size_t kKills = 3, kStreams = 16, kBeside = 8;
+  const OracleOptions model = chaos_model();
+  TestHome home;
+  ClusterSpec spec = oracle_spec(model, 2048);
+  const auto port = static_cast<std::uint16_t>(free_ports(1)[0]);
+  spec.more = "gateway: { http: 127.0.0.1:" + std::to_string(port) + " }\n";
+  ClusterProcess cluster(home, spec);
+  ASSERT_TRUE(cluster.up());
+  const std::vector<LoadJob> jobs = chaos_jobs(model, options->seed, 2000, 200);
+  std::atomic<bool> over{false};
+  LoadSwarm swarm(cluster.jobs(), [&](std::size_t number) { return !over && number < jobs.size() ? std::optional(jobs[number]) : std::nullopt; }, kBeside, kJobLimit);
+  const auto client = cluster.connect();
+  std::size_t cut = 0;
+  for (std::size_t kills = 0; kills < kKills; ++kills) {
+    std::vector<std::unique_ptr<RawHttp>> streams;
+    for (std::size_t i = 0; i < kStreams; ++i) streams.push_back(begun_stream(port));
+    const pid_t before = cluster.pid("gateway");
+    cluster.send_signal("gateway", SIGKILL);
+    for (const auto& stream : streams) {
+      const auto rest = stream->read_to_end();
+      cut += rest && rest->find("[DONE]") == std::string::npos;
+    }
+    // What is left is of the others: long before the answers would have been complete.
+    EXPECT_TRUE(comes_true([&] {
+      const auto report = client->status(std::chrono::seconds(2));
+      return report && report->jobs <= kBeside;
+    }, std::chrono::seconds(10)));
+    EXPECT_TRUE(comes_true([&] {
+      const auto ready = http_ask(port, "GET", "/ready");
+      return ready && ready->status == 200 && cluster.pid("gateway") != before;
+    }));
+  }
+  over = true;
+  ChaosVerdict verdict;
+  judge(model, swarm.finish(), {}, verdict);
+  verdict.fsck = cluster.fsck();
+  const auto report = client->status(std::chrono::seconds(5));
+  char line[256];
+  std::snprintf(line, sizeof line, "chaos gateway: kills=%zu cut=%zu of %zu jobs_left=%u streams_beside=%zu identical=%zu fsck=%s", kKills, cut, kKills * kStreams,
+                report ? report->jobs : UINT32_MAX, verdict.streams, verdict.identical, verdict.fsck.empty() ? "clean" : "NOT-CLEAN");
+  report_verdict(line);
+  EXPECT_EQ(cut, kKills * kStreams);
+  EXPECT_TRUE(report && report->jobs == 0);
+  EXPECT_GT(verdict.streams, kBeside);
+  EXPECT_EQ(verdict.identical, verdict.streams);
+  EXPECT_EQ(verdict.fsck, "");
+  for (const std::string& complaint : verdict.complaints) ADD_FAILURE() << complaint;
+  expect_clean_end(cluster);
+  if (::testing::Test::HasFailure()) std::fputs(cluster.logs().c_str(), stderr);
 }
 
 }  // namespace

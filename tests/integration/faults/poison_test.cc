@@ -15,7 +15,7 @@ namespace baton::test {
 namespace {
 
 constexpr std::size_t kClean = 16;
-constexpr std::size_t kDeathsMax = 3;
+constexpr std::size_t kDeathsMax = 3;  // behind the last token
 constexpr Duration kLimit = std::chrono::seconds(60);
 constexpr TokenId kExclamation = '!' + 1;  // the test model's token of that byte
 
@@ -58,7 +58,7 @@ class Poison : public ::testing::Test {
     return count;
   }
 
-  void expect_that_only_it_suffered() {
+  void expect_that_only_it_suffered(std::size_t deaths_max) {
     const std::vector<JobRecord> records = clean_->finish();
     EXPECT_EQ(records.size(), kClean);
     for (const JobRecord& record : records) EXPECT_EQ(judge_stream(model_, record).why, "");
@@ -70,7 +70,7 @@ class Poison : public ::testing::Test {
              });
     })) << "the workers did not come back";
     EXPECT_GE(deaths(), 2u);
-    EXPECT_LE(deaths(), kDeathsMax);
+    EXPECT_LE(deaths(), deaths_max);
     EXPECT_EQ(cluster_->fsck(), "");
     EXPECT_EQ(cluster_->complaints_in_logs(), "");
   }
@@ -91,10 +91,10 @@ TEST_F(Poison, APromptThatEndsWorkersIsRefusedAndHarmsNobodyElse) {
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->status, 500);
   EXPECT_NE(answer->body.find("request_quarantined"), std::string::npos) << answer->body;
-  expect_that_only_it_suffered();
+  expect_that_only_it_suffered(kDeathsMax);
 }
 
-// Its prompt is harmless and so are its first tokens, which the client gets.
+// Its prompt is harmless and so are its first tokens, which the client gets: the first worker to die of it has told them, so nobody suspects it yet.
 TEST_F(Poison, AStreamThatEndsWorkersInItsMiddleIsRefusedAndHarmsNobodyElse) {
   LoadJob poison;
   poison.submit.prompt_ids = {7, 8, 9};
@@ -106,12 +106,11 @@ TEST_F(Poison, AStreamThatEndsWorkersInItsMiddleIsRefusedAndHarmsNobodyElse) {
   up(stream[30]);
   LoadClient client(cluster_->jobs());
   const JobRecord record = client.run(poison, kLimit);
-  EXPECT_LE(deaths(), kDeathsMax);
   ASSERT_TRUE(record.error) << (record.timed_out ? "no end" : "no error");
   EXPECT_EQ(record.error->code, ErrorCode::kQuarantined) << record.error->message;
   EXPECT_EQ(record.tokens.size(), 31u);
   for (std::size_t i = 0; i < record.tokens.size(); ++i) EXPECT_EQ(record.tokens[i].token, stream[i]) << i;
-  expect_that_only_it_suffered();
+  expect_that_only_it_suffered(kDeathsMax + 1);
 }
 
 }  // namespace

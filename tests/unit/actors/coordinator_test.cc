@@ -128,20 +128,20 @@ TEST_F(CoordinatorTest, AClusterTooLargeForOneMessageIsIntroducedInSeveral) {
 }
 
 // Nothing but another life of a worker may tell that the last one ended: then its jobs are suspects as well as when its launcher says so.
-TEST_F(CoordinatorTest, AJobThatTwoLivesOfAWorkerEndedWithIsRefused) {
+TEST_F(CoordinatorTest, AJobThatThreeLivesOfAWorkerEndedWithIsRefused) {
   admit(JobId{7}, 3);
-  out.set_sender(ActorRef{});
-  coordinator.on(LinkDown{worker.node, worker.incarnation, "replaced by a new life", true}, out);
-  const ActorRef second{worker.node, Incarnation{201}, 0, 0};
-  join(second, "both-0");
-  out.set_sender(edge);
-  coordinator.on(ResumePoint{JobId{7}, 2, {}}, out);
-  EXPECT_EQ(out.messages_to<StartPrefill>(second).size(), 1u);
-  EXPECT_TRUE(out.messages<JobFailed>().empty());
-  out.set_sender(ActorRef{});
-  coordinator.on(LinkDown{second.node, second.incarnation, "replaced by a new life", true}, out);
+  for (std::uint32_t life = 200; life < 203; ++life) {
+    EXPECT_TRUE(out.messages<JobFailed>().empty());
+    EXPECT_EQ(out.messages<StartPrefill>().size(), life - 199);
+    out.set_sender(ActorRef{});
+    coordinator.on(LinkDown{worker.node, Incarnation{life}, "replaced by a new life", true}, out);
+    join({worker.node, Incarnation{life + 1}, 0, 0}, "both-0");
+    out.set_sender(edge);
+    coordinator.on(ResumePoint{JobId{7}, life - 198, {}}, out);
+  }
   ASSERT_EQ(out.messages_to<JobFailed>(edge).size(), 1u);
   EXPECT_EQ(out.messages_to<JobFailed>(edge).front().code, ErrorCode::kQuarantined);
+  EXPECT_EQ(out.messages<StartPrefill>().size(), 3u);
   EXPECT_TRUE(coordinator.check_integrity().empty());
 }
 
