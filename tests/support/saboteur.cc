@@ -18,6 +18,7 @@ constexpr RestartBudget kBudget{};
 constexpr Duration kMargin = std::chrono::seconds(1);        // between our clock and the launcher's view
 constexpr Duration kFencing = std::chrono::milliseconds(700);  // a longer freeze may cost the worker its life
 constexpr Duration kSettles = std::chrono::milliseconds(500);  // a thawed worker learns that it was given up
+constexpr Duration kGlance = std::chrono::milliseconds(50);    // at the cluster, which has other things to do
 constexpr Duration kAnswerLimit = std::chrono::seconds(5);
 constexpr Duration kPatience = std::chrono::seconds(120);      // without a chance for a fault
 
@@ -66,7 +67,8 @@ void Saboteur::look() {
     worker.thaw = kNever;
     worker.since = now;
   }
-  if (client_ == nullptr) return;
+  if (client_ == nullptr || now - looked_ < kGlance) return;
+  looked_ = now;
   take_events();
   const auto report = client_->status(kAnswerLimit);
   if (!report) return;

@@ -93,6 +93,7 @@ class Saboteur {
   std::mt19937_64 random_;
   std::unique_ptr<JobsClient> client_;
   std::vector<Fault> faults_;
+  Time looked_{};
   std::uint64_t event_ = 0;
   std::uint64_t resumed_ = 0;
   std::uint64_t quarantined_ = 0;
