@@ -152,7 +152,7 @@ void Saboteur::work() {
     look();
     const Time now = real_now();
     if (plan_.at_rest && !all_up()) due = std::max(due, now + next_pause());
-    if (now - last > kPatience) break;
+    if (now - last > kPatience || cluster_.pid("launcher") == 0) break;  // nobody to hit any more
     if (now < due || streaming_().empty()) continue;
     Worker* worker = choose(now);
     if (worker == nullptr) continue;

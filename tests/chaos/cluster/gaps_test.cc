@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a stream stands still when the worker that decodes it is lost: `./check chaos --measure gaps` prints a table. With a test model
+// How long a stream stands still when the worker that decodes it is lost: `./check chaos --measure gaps` prints a table, of --kills faults of each kind. With a test model
 // that computes as many tokens as it likes in one step, and with one that takes 0.1 ms for each: what the second adds is the computing
 // again of prompt and answer.
 #include <gtest/gtest.h>
@@ -17,7 +17,6 @@ namespace baton::test {
 namespace {
 
 constexpr std::size_t kStreams = 32;
-constexpr std::uint32_t kFaults = 20;
 constexpr Duration kFreeze = std::chrono::seconds(3);
 
 const std::map<std::string, ChaosRole> kWorkers = {{"prefill-0", ChaosRole::kPrefill}, {"prefill-1", ChaosRole::kPrefill}, {"decode-0", ChaosRole::kDecode},
@@ -60,7 +59,7 @@ void take(const OracleOptions& model, const std::vector<JobRecord>& records, con
     }
 }
 
-void measure(const char* name, bool freeze, Duration token_time, std::uint64_t seed) {
+void measure(const char* name, bool freeze, Duration token_time, const ChaosOptions& options) {
   OracleOptions model;
   model.vocab_size = 8192;
   model.max_model_len = 4096;
@@ -71,7 +70,7 @@ void measure(const char* name, bool freeze, Duration token_time, std::uint64_t s
   spec.pools = {"name: prefill, role: prefill, replicas: 2, threads: 1", "name: decode, role: decode, replicas: 3, threads: 1"};
   ClusterProcess cluster(home, spec);
   ASSERT_TRUE(cluster.up());
-  std::vector<LoadJob> jobs = random_jobs(model, seed, 5000, 1000, 3000, 0);
+  std::vector<LoadJob> jobs = random_jobs(model, options.seed, 5000, 1000, 3000, 0);
   for (LoadJob& job : jobs) {
     job.submit.sampling.lists = nullptr;
     job.submit.sampling.ignore_eos = true;
@@ -81,9 +80,9 @@ void measure(const char* name, bool freeze, Duration token_time, std::uint64_t s
       cluster.jobs(), [&](std::size_t number) { return !over && number < jobs.size() ? std::optional(jobs[number]) : std::nullopt; }, kStreams, std::chrono::minutes(5));
   SabotagePlan plan;
   plan.roles = {ChaosRole::kDecode};
-  (freeze ? plan.freezes : plan.kills) = kFaults;
+  (freeze ? plan.freezes : plan.kills) = options.kills;
   plan.shortest = plan.longest = kFreeze;
-  plan.seed = seed;
+  plan.seed = options.seed;
   plan.at_rest = true;
   Saboteur saboteur(cluster, plan, kWorkers, [&] { return swarm.streaming(); });
   EXPECT_TRUE(comes_true([&] { return saboteur.done(); }, std::chrono::minutes(15)));
@@ -91,7 +90,7 @@ void measure(const char* name, bool freeze, Duration token_time, std::uint64_t s
   over = true;
   Gaps gaps;
   take(model, swarm.finish(), faults, gaps);
-  EXPECT_EQ(faults.size(), kFaults);
+  EXPECT_EQ(faults.size(), options.kills);
   EXPECT_EQ(gaps.identical, gaps.streams);
   EXPECT_EQ(cluster.fsck(), "");
   report_verdict(row(name, gaps).c_str());
@@ -101,12 +100,12 @@ TEST(ChaosGaps, OfStreamsWhoseDecodeWorkerIsLost) {
   const auto options = chaos_options();
   ASSERT_TRUE(options) << options.error().message;
   if (!options->measure) GTEST_SKIP() << "only with --measure gaps";
-  report_verdict("20 faults each, 32 streams             tokens       gap, ms       until noticed, ms       the rest, ms");
+  report_verdict((std::to_string(options->kills) + " faults each, of 32 streams            tokens   gap, ms             until noticed, ms   the rest, ms").c_str());
   report_verdict("fault, a token's computing   streams   (mean)     p50   p99   max     p50   p99   max     p50   p99   max");
-  measure("kill -9, free", false, Duration{}, options->seed);
-  measure("kill -9, 0.1 ms", false, std::chrono::microseconds(100), options->seed);
-  measure("frozen for 3 s, free", true, Duration{}, options->seed);
-  measure("frozen for 3 s, 0.1 ms", true, std::chrono::microseconds(100), options->seed);
+  measure("kill -9, free", false, Duration{}, *options);
+  measure("kill -9, 0.1 ms", false, std::chrono::microseconds(100), *options);
+  measure("frozen for 3 s, free", true, Duration{}, *options);
+  measure("frozen for 3 s, 0.1 ms", true, std::chrono::microseconds(100), *options);
 }
 
 }  // namespace
