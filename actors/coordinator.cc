@@ -140,8 +140,9 @@ void Coordinator::lose_worker(NodeId node, Loss loss, const std::string& reason,
     Job& job = jobs_.at(id);
     if (loss == Loss::kDied && job.phase == Phase::kPlaced && job.holders.contains({node, job.epoch})) blame(job);
     std::erase_if(job.holders, [node](const auto& holder) { return holder.first.first == node; });
-    // A decode half whose prefill half is lost goes on by itself: it computes what it did not get.
-    if (job.phase == Phase::kPlaced && job.decode == node) lose_attempt(id, job, "worker " + lost.hello.name + " was lost: " + reason, out);
+    // A decode half whose prefill half is lost goes on by itself: it computes what it did not get. But not what its prefill half may
+    // have died of, or each attempt would cost two workers.
+    if (job.phase == Phase::kPlaced && (job.decode == node || job.deaths > 0)) lose_attempt(id, job, "worker " + lost.hello.name + " was lost: " + reason, out);
     forget_if_released(id);
   }
   // What it had finished may not have reached the edge, even where it holds nothing any more.
@@ -195,7 +196,7 @@ void Coordinator::lose_edge(NodeId node, const std::string& reason, Outbox& out)
 
 void Coordinator::on(const LinkDown& down, Outbox& out) {
   if (const auto worker = workers_.find(down.node); worker != workers_.end() && worker->second.actor.incarnation == down.incarnation)
-    lose_worker(down.node, Loss::kSilent, down.reason, out);
+    lose_worker(down.node, down.how == LinkEnd::kReplaced ? Loss::kDied : Loss::kSilent, down.reason, out);
   if (const auto edge = edges_.find(down.node); edge != edges_.end() && edge->second.actor.incarnation == down.incarnation)
     lose_edge(down.node, down.reason, out);
   arm(out);

@@ -204,7 +204,7 @@ void Edge::on(const ClientCancel& cancel, Outbox& out) {
 void Edge::on(const LinkDown& down, Outbox& out) {
   if (down.node != options_.coordinator_node) return lose_client(down.node, down.incarnation, out);
   if (joined_ && down.incarnation != coordinator_.incarnation) return;
-  if (!joined_ && down.fenced) {
+  if (!joined_ && down.how == LinkEnd::kFenced) {
     // That life has ended the link and never takes it up again: only another life of this edge is listened to.
     process_.exit(1, "the coordinator does not listen to this edge any more: " + down.reason);
     return;

@@ -128,7 +128,7 @@ void Worker::on(const LinkDown& down, Outbox& out) {
     return;
   }
   // A life that lives and has ended the link has given our jobs to others, and never takes the link up again.
-  if (down.fenced) process_.exit(1, "the coordinator does not listen to this worker any more: " + down.reason);
+  if (down.how == LinkEnd::kFenced) process_.exit(1, "the coordinator does not listen to this worker any more: " + down.reason);
   else say_hello(out);
 }
 

@@ -26,6 +26,7 @@ constexpr std::array kCounts = {
     CountOption{"head_dim", &OracleSection::head_dim, 1, 4096},
     CountOption{"vocab_size", &OracleSection::vocab_size, 2, 1u << 20},
 };
+constexpr std::string_view kCrashOn = "crash_on";
 constexpr std::array kTimes = {TimeOption{"step_time", &OracleSection::step_time}, TimeOption{"token_time", &OracleSection::token_time}};
 
 // "" if the option was taken, else what is wrong with its value.
@@ -37,6 +38,12 @@ std::string take_option(OracleSection& options, std::string_view name, std::stri
     if (!number || *number < each.min || *number > each.max)
       return "a whole number from " + std::to_string(each.min) + " to " + std::to_string(each.max) + " is wanted";
     options.*each.field = static_cast<std::uint32_t>(*number);
+    return {};
+  }
+  if (name == kCrashOn) {
+    const auto number = parse_unsigned(value);
+    if (!number || *number >= 1u << 20) return "a token id is wanted";
+    options.crash_on = static_cast<std::uint32_t>(*number);
     return {};
   }
   for (const TimeOption& each : kTimes) {

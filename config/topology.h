@@ -36,6 +36,7 @@ struct OracleSection {
   std::uint32_t vocab_size = 512;     // >= 2
   Duration step_time{0};              // what one engine step takes at least
   Duration token_time{0};             // and each of its input tokens on top
+  std::optional<std::uint32_t> crash_on;  // for tests only: a worker that computes this token id aborts
 };
 
 struct ModelSection {

@@ -2,6 +2,7 @@
 #include "engine/oracle_engine.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -84,6 +85,7 @@ class OracleEngine final : public Engine {
     const auto count = static_cast<std::uint32_t>(sequence.tokens.size());
     for (std::uint32_t i = 0; i < count; ++i) {
       const std::uint32_t position = sequence.first_position + i;
+      if (sequence.tokens[i] == options_.crash_on) std::abort();
       for_each_value(sequence, position, [&](std::byte* bytes, std::uint64_t plane) {
         const std::uint64_t value = row_value(options_.salt, position, sequence.tokens[i], plane);
         std::memcpy(bytes, &value, sizeof value);

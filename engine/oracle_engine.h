@@ -31,6 +31,7 @@ struct OracleOptions {
   std::uint32_t vocab_size = kOracleVocabulary;
   Duration step_time{};   // a step takes at least that long, and each of its tokens that much more: for tests that need
   Duration token_time{};  // jobs to be under way. Real time; the simulator has its own
+  TokenId crash_on = -1;  // a step that computes this id ends the process, as a request does that a kernel cannot bear: for tests
 };
 
 // What the pool must be sized by, before there is a pool.

@@ -49,6 +49,7 @@ OracleOptions oracle_options(const Topology& topology) {
   options.vocab_size = section.vocab_size;
   options.step_time = section.step_time;
   options.token_time = section.token_time;
+  if (section.crash_on) options.crash_on = static_cast<TokenId>(*section.crash_on);
   return options;
 }
 

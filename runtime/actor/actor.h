@@ -22,11 +22,14 @@ struct LinkUp {
   NodeId node;
   Incarnation incarnation;
 };
+// kFenced: the other side said so: that life lives and does not listen to us any more. kReplaced: another life of the node speaks, so
+// that the process of this one has ended.
+enum class LinkEnd : std::uint8_t { kLost, kFenced, kReplaced };
 struct LinkDown {
   NodeId node;
   Incarnation incarnation;
   std::string reason;
-  bool fenced = false;  // the other side said so: that life lives and does not listen to us any more
+  LinkEnd how = LinkEnd::kLost;
 };
 
 template <class M>

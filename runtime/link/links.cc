@@ -37,7 +37,7 @@ void Links::forget_silent_peers() {
   idle.resize(std::min(idle.size(), peers_.size() / 8 + 1));
   for (const auto& [up, heard_at, node] : idle) {
     const Peer& peer = peers_.at(node);
-    if (up) events_.emplace_back(LinkDown{node, peer.life, "silent for too long", false});
+    if (up) events_.emplace_back(LinkDown{node, peer.life, "silent for too long"});
     timers_.cancel(node);
     peers_.erase(node);
   }
@@ -147,7 +147,7 @@ void Links::retire(Peer& peer, Incarnation incarnation) {
 }
 
 // Ends a life for us, up or only wished for; incarnation 0 ends the wish for whichever answers first.
-void Links::end_life(Peer& peer, Incarnation incarnation, const std::string& reason, bool fenced) {
+void Links::end_life(Peer& peer, Incarnation incarnation, const std::string& reason, LinkEnd how) {
   const bool up = peer.session && peer.life == incarnation;
   const bool wanted = std::any_of(peer.pending.begin(), peer.pending.end(), [&](const Pending& p) { return p.wanted == incarnation; });
   drop_pending(peer, incarnation);
@@ -161,7 +161,7 @@ void Links::end_life(Peer& peer, Incarnation incarnation, const std::string& rea
     peer.ack_now = peer.probing = peer.resend_oldest = false;
     peer.unacknowledged = 0;
   }
-  if (up || wanted || incarnation.value == 0) events_.emplace_back(LinkDown{peer.node, incarnation, reason, fenced});
+  if (up || wanted || incarnation.value == 0) events_.emplace_back(LinkDown{peer.node, incarnation, reason, how});
 }
 
 void Links::drop_pending(Peer& peer, Incarnation wanted) {

@@ -178,7 +178,7 @@ class Links {
 
   void queue(Time now, Peer& peer, const MessageView& message);
   void retire(Peer& peer, Incarnation incarnation);
-  void end_life(Peer& peer, Incarnation incarnation, const std::string& reason, bool fenced = false);
+  void end_life(Peer& peer, Incarnation incarnation, const std::string& reason, LinkEnd how = LinkEnd::kLost);
   void drop_pending(Peer& peer, Incarnation wanted);
   void give_up_pending(Peer& peer, const std::string& reason);
   void expire(Time now, Peer& peer);

@@ -113,16 +113,16 @@ void Links::refuse(ConnectionId connection, NodeId node, Incarnation incarnation
 // That life will not listen to us any more. Never answered, or two sides would refuse each other for ever.
 void Links::on_fenced(Time, Peer& peer, Incarnation incarnation) {
   const bool retired_before = retired(peer, incarnation);
-  if (!retired_before) end_life(peer, incarnation, "fenced", true);
+  if (!retired_before) end_life(peer, incarnation, "fenced", LinkEnd::kFenced);
   // Whoever waits for "whichever lives now" gets this answer too.
   const bool waits = std::any_of(peer.pending.begin(), peer.pending.end(), [](const Pending& p) { return p.wanted.value == 0; });
   if (!waits) return;
   drop_pending(peer, Incarnation{});
-  events_.emplace_back(LinkDown{peer.node, incarnation, "fenced", true});
+  events_.emplace_back(LinkDown{peer.node, incarnation, "fenced", LinkEnd::kFenced});
 }
 
 void Links::establish(Time now, Peer& peer, const FrameHeader& header) {
-  if (peer.session) end_life(peer, peer.life, "replaced by a new life");
+  if (peer.session) end_life(peer, peer.life, "replaced by a new life", LinkEnd::kReplaced);
   peer.routes.clear();
   peer.life = header.source_incarnation;
   peer.session.emplace(limits_.session, pool_);

@@ -41,6 +41,7 @@ ClusterSpec oracle_spec(const OracleOptions& model, std::uint32_t blocks) {
   std::ostringstream path;
   path << "oracle:layers=" << model.layers << ",kv_heads=" << model.kv_heads << ",head_dim=" << model.head_dim
        << ",vocab_size=" << model.vocab_size << ",step_time=" << microseconds(model.step_time) << ",token_time=" << microseconds(model.token_time);
+  if (model.crash_on >= 0) path << ",crash_on=" << model.crash_on;
   spec.model = path.str();
   spec.max_model_len = model.max_model_len;
   spec.kv_memory = std::to_string(blocks * block_bytes) + "B";
@@ -141,11 +142,14 @@ std::string ClusterProcess::logs() const {
 }
 
 std::string ClusterProcess::complaints_in_logs() const {
-  std::istringstream lines(logs());
   std::string found;
-  for (std::string line; std::getline(lines, line);)
-    for (const char* sign : {"Sanitizer", "runtime error:", "CHECK"})
-      if (line.find(sign) != std::string::npos) found += line + '\n';
+  std::error_code problem;
+  for (const auto& each : std::filesystem::directory_iterator(state_ + "/logs", problem)) {
+    std::istringstream lines(read_text(each.path().string()));
+    for (std::string line; std::getline(lines, line);)
+      for (const char* sign : {"Sanitizer", "runtime error:", "CHECK"})
+        if (line.find(sign) != std::string::npos) found += each.path().filename().string() + ": " + line + '\n';
+  }
   return found;
 }
 

@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <utility>
@@ -48,6 +48,8 @@ void LoadClient::take(const JobClient::Inbox& event) {
   if (const auto* fresh = std::get_if<ClientTokens>(&event)) {
     JobRecord& record = record_of(fresh->tag);
     record.tokens.insert(record.tokens.end(), fresh->tokens.begin(), fresh->tokens.end());
+    record.arrived.resize(record.tokens.size(), real_now());
+    record.prompt.insert(record.prompt.end(), fresh->prompt.begin(), fresh->prompt.end());
   }
   if (const auto* done = std::get_if<ClientDone>(&event)) {
     JobRecord& record = record_of(done->tag);
@@ -101,34 +103,64 @@ std::vector<JobRecord> LoadClient::records() {
   return all;
 }
 
-std::vector<JobRecord> run_load(const std::string& address, const std::vector<LoadJob>& jobs, std::size_t clients, Duration limit,
-                                const std::function<void(std::size_t)>& progress) {
-  std::vector<std::unique_ptr<LoadClient>> swarm;
-  std::vector<std::vector<std::size_t>> shares(clients);
-  for (std::size_t i = 0; i < clients; ++i) swarm.push_back(std::make_unique<LoadClient>(address));
-  std::atomic<std::size_t> next{0};
-  std::atomic<std::size_t> ended{0};
-  std::vector<std::thread> threads;
-  for (std::size_t i = 0; i < clients; ++i)
-    threads.emplace_back([&, i] {
-      for (std::size_t job = next++; job < jobs.size(); job = next++) {
-        shares[i].push_back(job);
-        swarm[i]->run(jobs[job], limit);
-        const std::size_t so_far = ++ended;
-        if (progress) progress(so_far);
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
+std::string LoadClient::streaming() {
+  const std::lock_guard lock(mutex_);
+  const auto last = records_.find(last_tag_);
+  return last == records_.end() || last->second.ended() || last->second.tokens.empty() ? "" : last->second.submit.id;
+}
+
+LoadSwarm::LoadSwarm(const std::string& address, Source next, std::size_t clients, Duration limit, std::function<void(std::size_t)> progress)
+    : next_(std::move(next)), limit_(limit), progress_(std::move(progress)), shares_(clients) {
+  for (std::size_t i = 0; i < clients; ++i) clients_.push_back(std::make_unique<LoadClient>(address));
+  for (std::size_t i = 0; i < clients; ++i) threads_.emplace_back([this, i] { drive(i); });
+}
+
+LoadSwarm::~LoadSwarm() {
+  for (std::thread& thread : threads_)
+    if (thread.joinable()) thread.join();
+}
+
+void LoadSwarm::drive(std::size_t client) {
+  while (true) {
+    const std::size_t number = number_++;
+    const std::optional<LoadJob> job = next_(number);
+    if (!job) return;
+    shares_[client].push_back(number);
+    clients_[client]->run(*job, limit_);
+    const std::size_t so_far = ++ended_;
+    if (progress_) progress_(so_far);
+  }
+}
+
+std::vector<std::string> LoadSwarm::streaming() {
+  std::vector<std::string> names;
+  for (const auto& client : clients_)
+    if (std::string name = client->streaming(); !name.empty()) names.push_back(std::move(name));
+  return names;
+}
+
+std::vector<JobRecord> LoadSwarm::finish() {
+  for (std::thread& thread : threads_) thread.join();
   std::this_thread::sleep_for(kAfterTheEnd);
-  std::vector<JobRecord> all(jobs.size());
-  for (std::size_t i = 0; i < clients; ++i) {
-    std::vector<JobRecord> records = swarm[i]->records();
+  std::vector<JobRecord> all;
+  std::vector<JobRecord> strangers;  // events of a tag that was never given out
+  for (const auto& share : shares_)
+    for (const std::size_t number : share) all.resize(std::max(all.size(), number + 1));
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    std::vector<JobRecord> records = clients_[i]->records();
     for (std::size_t k = 0; k < records.size(); ++k) {
-      if (k < shares[i].size()) all[shares[i][k]] = std::move(records[k]);
-      else all.push_back(std::move(records[k]));  // events of a tag that was never given out
+      if (k < shares_[i].size()) all[shares_[i][k]] = std::move(records[k]);
+      else strangers.push_back(std::move(records[k]));
     }
   }
+  std::move(strangers.begin(), strangers.end(), std::back_inserter(all));
   return all;
+}
+
+std::vector<JobRecord> run_load(const std::string& address, const std::vector<LoadJob>& jobs, std::size_t clients, Duration limit,
+                                const std::function<void(std::size_t)>& progress) {
+  const auto next = [&jobs](std::size_t number) { return number < jobs.size() ? std::optional(jobs[number]) : std::nullopt; };
+  return LoadSwarm(address, next, clients, limit, progress).finish();
 }
 
 std::vector<LoadJob> random_jobs(const OracleOptions& model, std::uint64_t seed, std::size_t count, std::uint32_t prompt_max, std::uint32_t tokens_max,

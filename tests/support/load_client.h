@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // LoadClient: a client of the jobs socket that keeps every event it ever gets, also those that nobody should get: a second
-// terminal, a token after the end, an answer to a question never asked. run_load() drives many of them at once, one job at a
-// time each. A LoadClient is used from one thread and owns another one, its loop's.
+// terminal, a token after the end, an answer to a question never asked. A LoadSwarm drives many of them at once, one job at a
+// time each. A LoadClient is used from one thread (streaming() from any) and owns another one, its loop's.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -24,6 +25,8 @@ struct JobRecord {
   ClientSubmit submit;
   std::optional<ClientAccepted> accepted;
   std::vector<ClientToken> tokens;
+  std::vector<Time> arrived;        // of each token
+  std::vector<ClientToken> prompt;  // where its log-probabilities were asked for
   std::optional<ClientDone> done;
   std::optional<ClientError> error;
   std::string lost;               // the link to the cluster went down
@@ -53,6 +56,8 @@ class LoadClient {
   JobRecord run(const LoadJob& job, Duration limit);
   // All jobs of this client so far, with what has come since.
   std::vector<JobRecord> records();
+  // The name of the job that has tokens and has not ended; "" if there is none.
+  std::string streaming();
 
  private:
   void take(const JobClient::Inbox& event);
@@ -69,6 +74,34 @@ class LoadClient {
   std::map<std::uint64_t, JobRecord> records_;  // by tag
   std::uint64_t last_tag_ = 0;
   std::thread thread_;
+};
+
+// So many clients at once, each with its next job as soon as its last one has ended, from construction until finish().
+class LoadSwarm {
+ public:
+  using Source = std::function<std::optional<LoadJob>(std::size_t)>;  // job number 0, 1, …; nothing: no more. Called on any thread
+
+  LoadSwarm(const std::string& address, Source next, std::size_t clients, Duration limit, std::function<void(std::size_t)> progress = {});
+  ~LoadSwarm();
+  LoadSwarm(const LoadSwarm&) = delete;
+  LoadSwarm& operator=(const LoadSwarm&) = delete;
+
+  // Names of the jobs that have tokens and have not ended. From any thread.
+  std::vector<std::string> streaming();
+  // Waits for the last one. Records in the order of the jobs' numbers; further ones for events of jobs that never were.
+  std::vector<JobRecord> finish();
+
+ private:
+  void drive(std::size_t client);
+
+  const Source next_;
+  const Duration limit_;
+  const std::function<void(std::size_t)> progress_;
+  std::vector<std::unique_ptr<LoadClient>> clients_;
+  std::vector<std::vector<std::size_t>> shares_;  // numbers of each client's jobs
+  std::atomic<std::size_t> number_{0};
+  std::atomic<std::size_t> ended_{0};
+  std::vector<std::thread> threads_;
 };
 
 // All jobs, by so many clients at once; records in the order of `jobs`. A little after the last end the clients are asked

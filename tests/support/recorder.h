@@ -53,7 +53,7 @@ struct Recorder {
   }
   void on(const LinkDown& down, Outbox&) {
     downs.push_back(down);
-    log.push_back("down " + down.reason);
+    log.push_back((down.how == LinkEnd::kReplaced ? "ended, " : "down ") + down.reason);
   }
   void tick(Outbox& out) {
     ++ticks;

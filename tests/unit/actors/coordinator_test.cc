@@ -82,7 +82,7 @@ TEST_F(CoordinatorTest, AStreamTooLongForOneMessageIsToldInSeveral) {
   run(JobId{7}, kTokens);
   out.clear();
   out.set_sender(ActorRef{});
-  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone", false}, out);
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
   std::size_t tokens = 0;
   std::size_t finished = 0;
   for (const TokenBatch& batch : out.messages_to<TokenBatch>(edge)) {
@@ -127,6 +127,38 @@ TEST_F(CoordinatorTest, AClusterTooLargeForOneMessageIsIntroducedInSeveral) {
   EXPECT_EQ(heard_of, kWorkers + 1);
 }
 
+// Nothing but another life of a worker may tell that the last one ended: then its jobs are suspects as well as when its launcher says so.
+TEST_F(CoordinatorTest, AJobThatThreeLivesOfAWorkerEndedWithIsRefused) {
+  admit(JobId{7}, 3);
+  for (std::uint32_t life = 200; life < 203; ++life) {
+    EXPECT_TRUE(out.messages<JobFailed>().empty());
+    EXPECT_EQ(out.messages<StartPrefill>().size(), life - 199);
+    out.set_sender(ActorRef{});
+    coordinator.on(LinkDown{worker.node, Incarnation{life}, "replaced by a new life", LinkEnd::kReplaced}, out);
+    join({worker.node, Incarnation{life + 1}, 0, 0}, "both-0");
+    out.set_sender(edge);
+    coordinator.on(ResumePoint{JobId{7}, life - 198, {}}, out);
+  }
+  ASSERT_EQ(out.messages_to<JobFailed>(edge).size(), 1u);
+  EXPECT_EQ(out.messages_to<JobFailed>(edge).front().code, ErrorCode::kQuarantined);
+  EXPECT_EQ(out.messages<StartPrefill>().size(), 3u);
+  EXPECT_TRUE(coordinator.check_integrity().empty());
+}
+
+// Silence is no evidence: such a job is tried for as long as it may take.
+TEST_F(CoordinatorTest, AJobWhoseWorkersFellSilentIsNotRefused) {
+  admit(JobId{7}, 3);
+  for (std::uint32_t life = 200; life < 210; ++life) {
+    out.set_sender(ActorRef{});
+    coordinator.on(LinkDown{worker.node, Incarnation{life}, "silent for too long"}, out);
+    join({worker.node, Incarnation{life + 1}, 0, 0}, "both-0");
+    out.set_sender(edge);
+    coordinator.on(ResumePoint{JobId{7}, life - 198, {}}, out);
+  }
+  EXPECT_EQ(out.messages<StartPrefill>().size(), 11u);
+  EXPECT_TRUE(out.messages<JobFailed>().empty());
+}
+
 TEST_F(CoordinatorTest, EveryAttemptCarriesTheCacheSalt) {
   AdmitJob asked;
   asked.job = JobId{7};
@@ -137,7 +169,7 @@ TEST_F(CoordinatorTest, EveryAttemptCarriesTheCacheSalt) {
   coordinator.on(asked, out);
   const ActorRef second{NodeId{21}, Incarnation{210}, 0, 0};
   join(second, "both-1");
-  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone", false}, out);
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
   out.set_sender(edge);
   coordinator.on(ResumePoint{JobId{7}, 2, {}}, out);
   for (const ActorRef& each : {worker, second}) {
@@ -230,7 +262,7 @@ TEST_F(CoordinatorTest, WhatHappenedIsToldInOrder) {
   admit(JobId{8}, 3);
   out.advance(std::chrono::seconds(1));
   out.set_sender(ActorRef{});
-  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone", false}, out);
+  coordinator.on(LinkDown{worker.node, worker.incarnation, "gone"}, out);
   coordinator.drain(out.now());
   coordinator.drain(out.now());  // once is enough
   out.advance(std::chrono::seconds(2));

@@ -131,7 +131,7 @@ TEST_F(EdgeTest, TheEndOfAnEarlierAttemptDoesNotCount) {
 
 TEST_F(EdgeTest, JobsOfALostClientAreCancelled) {
   const JobId job = submit();
-  edge.on(LinkDown{client.node, client.incarnation, "unreachable", false}, out);
+  edge.on(LinkDown{client.node, client.incarnation, "unreachable"}, out);
   ASSERT_EQ(out.messages_to<CancelJob>(coordinator).size(), 1u);
   EXPECT_EQ(out.messages_to<CancelJob>(coordinator).front().job, job);
   EXPECT_EQ(edge.streams(), 0u);
@@ -248,7 +248,7 @@ struct DetachedTest : EdgeTest {
   }
   void lose(const ActorRef& who) {
     out.set_sender({});
-    edge.on(LinkDown{who.node, who.incarnation, "gone", false}, out);
+    edge.on(LinkDown{who.node, who.incarnation, "gone"}, out);
   }
   const ActorRef second{NodeId{41}, Incarnation{410}, 0, 0};
   const ActorRef third{NodeId{42}, Incarnation{420}, 0, 0};

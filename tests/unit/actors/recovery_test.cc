@@ -99,7 +99,7 @@ TEST_F(RecoveryTest, TheNextAttemptBeginsBehindWhatBothKnow) {
   tokens(first, 7, 1, 0, 4);
   join(second, "both-1", Role::kBoth);
   out.clear();
-  coordinator->on(LinkDown{first.node, first.incarnation, "gone", false}, out);
+  coordinator->on(LinkDown{first.node, first.incarnation, "gone"}, out);
   const auto queries = out.messages_to<ResumeQuery>(edge);
   ASSERT_EQ(queries.size(), 1u);
   EXPECT_EQ(queries.front().epoch, 2u);
@@ -122,7 +122,7 @@ TEST_F(RecoveryTest, TheEdgeMayHaveMoreThanTheCoordinator) {
   join(first, "both-0", Role::kBoth);
   admit(7);
   join(second, "both-1", Role::kBoth);
-  coordinator->on(LinkDown{first.node, first.incarnation, "gone", false}, out);
+  coordinator->on(LinkDown{first.node, first.incarnation, "gone"}, out);
   out.clear();
   resume_at(7, 2, 6);
   ASSERT_EQ(out.messages_to<StartPrefill>(second).size(), 1u);
@@ -152,7 +152,7 @@ TEST_F(RecoveryTest, ATokenInBetweenOrASilentEndIsNoEvidence) {
   for (std::uint32_t death = 1; death <= 6; ++death) {
     if (death % 2 == 0) tokens(first, 7, death, have, have + 1), ++have;
     if (death % 2 == 0) command(ClusterAction::kProcessEnded, "both-0", Role::kBoth, 1);
-    else coordinator->on(LinkDown{first.node, first.incarnation, "silent", false}, out);
+    else coordinator->on(LinkDown{first.node, first.incarnation, "silent"}, out);
     resume_at(7, death + 1, have);
     join(first, "both-0", Role::kBoth, 1);
   }

@@ -129,7 +129,7 @@ TEST_F(WorkerRecovery, WithoutACoordinatorItGoesOnAndTellsTheNextOne) {
   prefill(2, shorter, 4);
   step();
   out.set_sender(ActorRef{});
-  worker->on(LinkDown{coordinator.node, coordinator.incarnation, "replaced by a new life", false}, out);
+  worker->on(LinkDown{coordinator.node, coordinator.incarnation, "replaced by a new life"}, out);
   for (int i = 0; i < 6; ++i) step();
   EXPECT_EQ(stream(2).size(), 4u) << "edges get their tokens";
   out.clear();

@@ -70,14 +70,14 @@ struct WorkerTest : ::testing::Test {
 
 TEST_F(WorkerTest, FencedBeforeItJoinedItEndsInsteadOfKnockingForEver) {
   out.clear();
-  worker.on(LinkDown{NodeId{10}, Incarnation{100}, "fenced", true}, out);
+  worker.on(LinkDown{NodeId{10}, Incarnation{100}, "fenced", LinkEnd::kFenced}, out);
   EXPECT_EQ(process.reasons.size(), 1u);
   EXPECT_TRUE(out.messages<WorkerHello>().empty());
 }
 
 TEST_F(WorkerTest, KeepsKnockingWhileNobodyAnswers) {
   out.clear();
-  worker.on(LinkDown{NodeId{10}, Incarnation{}, "unreachable", false}, out);
+  worker.on(LinkDown{NodeId{10}, Incarnation{}, "unreachable"}, out);
   EXPECT_TRUE(process.reasons.empty());
   EXPECT_EQ(out.messages<WorkerHello>().size(), 1u);
 }
@@ -132,7 +132,7 @@ TEST_F(WorkerWithPeerTest, AGrantIsSaidAgainWhileNothingComes) {
 TEST_F(WorkerWithPeerTest, ALostLinkToThePrefillWorkerIsAMiss) {
   start_decode();
   ASSERT_EQ(plane.opened.size(), 1u);
-  worker.on(LinkDown{prefill.node, prefill.incarnation, "unreachable", false}, out);
+  worker.on(LinkDown{prefill.node, prefill.incarnation, "unreachable"}, out);
   ASSERT_EQ(plane.closed, plane.opened);
   worker.on_data_plane(TransferClosed{plane.opened.front(), "closed"}, out);
   ASSERT_EQ(engine.plans.size(), 1u);

@@ -198,5 +198,12 @@ TEST(HostileTopologies, AnyBytesAreAnsweredWithoutACrash) {
   }
 }
 
+TEST(LoadTopology, TheTestModelMayEndItsWorkers) {
+  std::string text = kSmall;
+  EXPECT_FALSE(parse_topology(text, "/etc/x.yaml", options_with({}))->topology.model.oracle->crash_on);
+  text.replace(text.find("oracle:"), 7, "oracle:crash_on=34");
+  EXPECT_EQ(parse_topology(text, "/etc/x.yaml", options_with({}))->topology.model.oracle->crash_on, 34u);
+}
+
 }  // namespace
 }  // namespace baton

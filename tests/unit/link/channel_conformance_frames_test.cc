@@ -345,7 +345,7 @@ TEST_P(FrameConformance, ANewLifeRetiresTheOldOneWhichIsToldSo) {
   greet(next);
   send_texts(next, 1, {"new"});
   ASSERT_TRUE(got(2));
-  EXPECT_EQ(host->recorder().log, (Names{"up", "text old", "down replaced by a new life", "up", "text new"}));
+  EXPECT_EQ(host->recorder().log, (Names{"up", "text old", "ended, replaced by a new life", "up", "text new"}));
   send_texts(life, 2, {"zombie"});
   ASSERT_TRUE(rig.until([&] { return refusals() > 0; }));
   EXPECT_EQ(raw->frames.back().second.header.destination_incarnation, life.incarnation);

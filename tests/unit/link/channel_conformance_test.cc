@@ -227,7 +227,7 @@ TEST_P(ChannelConformance, ARestartIsANewLife) {
   b = &rig.start("b", {});
   contact(a, "b", "two");
   ASSERT_TRUE(rig.until([&] { return a.recorder().ups.size() == 2; }));
-  EXPECT_EQ(a.recorder().log, (Names{"up", "down replaced by a new life", "up"}));
+  EXPECT_EQ(a.recorder().log, (Names{"up", "ended, replaced by a new life", "up"}));
   EXPECT_EQ(a.recorder().downs[0].incarnation, first);
   EXPECT_EQ(a.recorder().ups[1].incarnation, b->incarnation());
   // What was meant for the old life is not given to the new one.
@@ -248,7 +248,7 @@ TEST_P(ChannelConformance, AnAcceptingSideNoticesTheNewLifeOfADialler) {
   a = &rig.start("a", client);
   contact(*a, "b", "two");
   ASSERT_TRUE(got(b, 2));
-  EXPECT_EQ(b.recorder().log, (Names{"up", "text one", "down replaced by a new life", "up", "text two"}));
+  EXPECT_EQ(b.recorder().log, (Names{"up", "text one", "ended, replaced by a new life", "up", "text two"}));
   EXPECT_EQ(b.recorder().downs[0].incarnation, first);
 }
 
