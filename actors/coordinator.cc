@@ -134,7 +134,7 @@ void Coordinator::lose_worker(NodeId node, Loss loss, const std::string& reason,
   timers_.cancel({Deadline::kWorker, node.value});
   out.fence(node, lost.actor.incarnation);
   broadcast_left(lost.actor, reason, out);  // before anything is placed anew
-  events_.note(EventKind::kLost, lost.hello.name, reason, out.now());
+  events_.note(lost.leaving && lost.jobs.empty() ? EventKind::kLeft : EventKind::kLost, lost.hello.name, reason, out.now());
   const Retries before = retries_;
   for (const JobId id : lost.jobs) {
     Job& job = jobs_.at(id);

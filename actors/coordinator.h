@@ -145,6 +145,7 @@ class Coordinator {
   struct Asker {
     ActorRef edge;
     std::uint64_t tag = 0;
+    bool operator==(const Asker&) const = default;
   };
   // A fetch that prepares a job's move.
   struct Move {
@@ -163,6 +164,7 @@ class Coordinator {
     Time beat_at{};        // of `last`
     std::vector<Asker> drainers;      // who wait until it holds nothing
     std::uint32_t moves = 0;          // of its jobs, under way
+    bool leaving = false;             // its process ends: no undrain keeps it
   };
   struct Edge {
     ActorRef actor;
@@ -245,7 +247,7 @@ class Coordinator {
   Result<NodeId> find_worker(const std::string& name) const;
   Result<void> can_do_without(NodeId node, std::optional<Role> becomes) const;
   void start_drain(NodeId node, const std::string& why, Outbox& out);
-  void end_drain(NodeId node);
+  void end_drain(NodeId node, Outbox& out);
   void change_role(NodeId node, Role role, Outbox& out);
   void move_jobs(NodeId node, Outbox& out);
   bool move_job(JobId id, Job& job, NodeId from, Outbox& out);

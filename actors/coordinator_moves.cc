@@ -32,12 +32,14 @@ void Coordinator::on(const ClusterCommand& command, Outbox& out) {
         if (const auto ok = can_do_without(*node, std::nullopt); !ok) return answer(ok, {});
         start_drain(*node, "as asked", out);
       }
-      member.drainers.push_back(asker);
+      // Whoever has no answer yet asks again.
+      if (std::find(member.drainers.begin(), member.drainers.end(), asker) == member.drainers.end()) member.drainers.push_back(asker);
       note_drained(*node, out);
       break;
     }
     case ClusterAction::kUndrain:
-      end_drain(*node);
+      if (member.leaving) return answer(fail(ErrorCode::kUnavailable, command.worker + " ends: its process was asked to"), {});
+      end_drain(*node, out);
       answer({}, command.worker + " takes jobs");
       break;
     case ClusterAction::kRole:
@@ -56,7 +58,9 @@ void Coordinator::on(const ClusterCommand& command, Outbox& out) {
 
 void Coordinator::on(const WorkerLeaving&, Outbox& out) {
   if (!from_member(out)) return;
-  if (workers_.at(out.sender().node).state == WorkerState::kReady) start_drain(out.sender().node, "its process was asked to end", out);
+  Member& member = workers_.at(out.sender().node);
+  member.leaving = true;
+  if (member.state == WorkerState::kReady) start_drain(out.sender().node, "its process was asked to end", out);
   note_drained(out.sender().node, out);
   dispatch(out);
   arm(out);
@@ -106,10 +110,14 @@ void Coordinator::start_drain(NodeId node, const std::string& why, Outbox& out) 
   move_jobs(node, out);
 }
 
-void Coordinator::end_drain(NodeId node) {
+void Coordinator::end_drain(NodeId node, Outbox& out) {
   Member& member = workers_.at(node);
+  if (member.state == WorkerState::kReady) return;
   member.state = WorkerState::kReady;
   placement_.set_open(node, true);
+  events_.note(EventKind::kDraining, member.hello.name, "its drain was taken back", out.now());
+  for (const Asker& asker : std::exchange(member.drainers, {}))
+    out.send(asker.edge, ClusterCommandDone{asker.tag, false, ErrorCode::kCancelled, "the drain of " + member.hello.name + " was taken back"});
 }
 
 void Coordinator::note_drained(NodeId node, Outbox& out) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What clients ask about the cluster, which the coordinator answers, and about their jobs, which are here as long as they run.
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -13,11 +14,14 @@ constexpr std::size_t kReasonBytesMax = 1024;
 
 }  // namespace
 
-// Silence is the client's time limit.
+// Silence is the client's time limit. A question that is asked again keeps its number, by which the coordinator knows it.
 template <class Asked>
 void Edge::ask_coordinator(Asked asked, Outbox& out) {
-  if (!joined_ || questions_.size() >= kQuestionsMax) return;
-  const std::uint64_t number = next_question_++;
+  if (!joined_) return;
+  const auto known = std::find_if(questions_.begin(), questions_.end(),
+                                  [&](const auto& each) { return each.second.tag == asked.tag && each.second.asker == out.sender(); });
+  if (known == questions_.end() && questions_.size() >= kQuestionsMax) return;
+  const std::uint64_t number = known != questions_.end() ? known->first : next_question_++;
   questions_[number] = {out.sender(), std::exchange(asked.tag, number)};
   out.send(coordinator_, asked);
 }

@@ -108,7 +108,10 @@ void Worker::lose_peer(NodeId node, Incarnation life, Outbox& out) {
 }
 
 void Worker::on(const HeartbeatAck&, Outbox& out) {
-  if (from_coordinator(out)) last_heard_ = out.now();
+  if (!from_coordinator(out)) return;
+  last_heard_ = out.now();
+  if (beats_unanswered_ > 0) --beats_unanswered_;
+  if (leave_acks_ > 0) --leave_acks_;
 }
 
 void Worker::on(const LinkDown& down, Outbox& out) {
@@ -138,6 +141,7 @@ void Worker::lose_coordinator(Outbox& out) {
   joined_ = false;
   if (!orphaned_at_) orphaned_at_ = out.now();
   former_ = coordinator_;
+  beats_unanswered_ = leave_acks_ = 0;
   coordinator_ = {options_.coordinator_node, {}, 0, 0};
   say_hello(out);
 }
@@ -178,6 +182,7 @@ void Worker::heartbeat(Outbox& out) {
   stats_.blocks_free = blocks_.counts().available();
   stats_.traffic = traffic_.take_changed(kTrafficPerHeartbeat);
   out.send(coordinator_, stats_);
+  ++beats_unanswered_;
   redial();
   next_heartbeat_ = out.now() + heartbeat_interval_;
   arm(out);
@@ -215,7 +220,11 @@ void Worker::on(const RoleChange& change, Outbox& out) {
 }
 
 void Worker::leave(Outbox& out) {
-  if (joined_) out.send(coordinator_, WorkerLeaving{});
+  if (!joined_) return;
+  out.send(coordinator_, WorkerLeaving{});
+  heartbeat(out);  // is answered after all that the coordinator sent before it knew
+  leave_acks_ = beats_unanswered_;
+  leave_limit_ = out.now() + 2 * heartbeat_interval_;
 }
 
 FsckAccount Worker::account() const {

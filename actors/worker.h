@@ -92,8 +92,10 @@ class Worker {
   void on(const FsckRequest&, Outbox&);
   void on(const RoleChange&, Outbox&);
 
-  // The process was asked to end: asks the coordinator to move its jobs away. It may end once idle().
+  // The process was asked to end: asks the coordinator to move its jobs away. It may end once may_end(): it is idle, and the
+  // coordinator, if it still answers, knows that nothing more may come.
   void leave(Outbox& out);
+  bool may_end(Time now) const { return idle() && (leave_acks_ == 0 || now >= leave_limit_); }
   void on_data_plane(const DataPlaneEvent& event, Outbox& out);
 
   // The block accounts with every complaint of check_integrity(); empty `problems` when all is well.
@@ -208,6 +210,9 @@ class Worker {
   std::uint32_t heartbeat_miss_ = 0;
   Time next_heartbeat_ = kNever;  // the next hello, until it is answered
   Time last_heard_{};
+  std::uint32_t beats_unanswered_ = 0;
+  std::uint32_t leave_acks_ = 0;  // until all that was said before leave() has been heard
+  Time leave_limit_{};
   Heartbeat stats_;
   TrafficCounters traffic_;
   std::map<NodeId, PeerCard> peers_;

@@ -2,6 +2,7 @@
 #include "config/check_topology.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -144,14 +145,26 @@ class Checker {
   }
 
   void roles() const {
-    bool prefill = false, decode = false;
+    if (topology_.pools.empty()) return;
+    // Beside the pools that have workers, those that could have some.
+    std::array<bool, 2> prefill{}, decode{};
     for (const PoolSection& pool : topology_.pools) {
-      prefill = prefill || pool.role != PoolRole::kDecode;
-      decode = decode || pool.role != PoolRole::kPrefill;
+      for (const bool any : {false, true}) {
+        if (!any && pool.replicas == 0) continue;
+        prefill[any] |= pool.role != PoolRole::kDecode;
+        decode[any] |= pool.role != PoolRole::kPrefill;
+      }
     }
-    if (topology_.pools.empty() || (prefill && decode)) return;
-    const std::string missing = prefill ? "decode" : "prefill";
-    error("pools", "these pools cannot serve: none of them can " + missing, "add a pool of role " + missing + ", or use role both");
+    if (prefill[0] && decode[0]) return;
+    const std::string missing = prefill[1] ? "decode" : "prefill";
+    if (!prefill[1] || !decode[1])
+      return error("pools", "these pools cannot serve: none of them can " + missing, "add a pool of role " + missing + ", or use role both");
+    const PoolRole useless = prefill[0] ? PoolRole::kPrefill : PoolRole::kDecode;
+    for (const PoolSection& pool : topology_.pools) {
+      if (pool.replicas > 0 || pool.role == useless) continue;
+      return error("pools." + pool.name + ".replicas", "without a worker in " + pool.name + " none could " + (prefill[0] ? "decode" : "prefill"),
+                   "give it at least 1, or another pool that can do it");
+    }
   }
 
   // Each rank of each worker needs a device of its own.

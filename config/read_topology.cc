@@ -214,7 +214,7 @@ struct Reader {
       choice(section, "role", out.role, kRoles);
       section.require("role", "role: both");
       section.read("node", out.node);
-      section.read("replicas", out.replicas, {1, 1024});
+      section.read("replicas", out.replicas, {0, kReplicasMax});
       section.read("tensor_parallel_size", out.tensor_parallel_size, {1, 1024});
       section.read("pipeline_parallel_size", out.pipeline_parallel_size, {1, 1024});
       section.read("threads", out.threads, {1, 1024});
@@ -278,6 +278,7 @@ struct Reader {
     heartbeat.finish();
     section.read_duration("drain_timeout", out.drain_timeout, {Duration{0}, hours(24)});
     choice(section, "on_worker_loss", out.on_worker_loss, kWorkerLoss);
+    section.read("max_restarts", out.max_restarts, {0, 1000});
     section.finish();
   }
 

@@ -78,6 +78,8 @@ struct NodeSection {
   std::string baton;                             // the program there; default: the launcher's own path
 };
 
+inline constexpr std::uint32_t kReplicasMax = 1024;  // workers of a pool
+
 struct PoolLimits {
   std::uint32_t max_num_batched_tokens = 2048;   // input tokens of one engine step
   std::uint32_t max_num_seqs = 64;               // sequences running at once
@@ -87,7 +89,7 @@ struct PoolSection {
   std::string name;                              // workers are NAME-0, NAME-1, …
   PoolRole role = PoolRole::kBoth;
   std::string node;                              // default: the coordinator's
-  std::uint32_t replicas = 1;                    // workers, 1..1024
+  std::uint32_t replicas = 1;                    // workers at the start, 0..1024
   std::uint32_t tensor_parallel_size = 1;
   std::uint32_t pipeline_parallel_size = 1;
   std::uint32_t threads = 0;                     // kernel threads per worker; 0: a share of the cores, see worker_threads()
@@ -116,6 +118,7 @@ struct LifecycleSection {
   std::uint32_t heartbeat_miss = 5;                    // heartbeats missed in a row until a worker counts as lost
   Duration drain_timeout = std::chrono::seconds(30);   // what running jobs get when the cluster stops
   WorkerLossOption on_worker_loss = WorkerLossOption::kResume;
+  std::uint32_t max_restarts = 5;                      // of one process within a minute; one more and it is given up
 };
 
 struct SecuritySection {

@@ -5,7 +5,43 @@
 
 namespace baton {
 
+namespace {
+
+void add_change_commands(CLI::App& app, ChosenCommand& chosen) {
+  const auto [scale, scale_options] = add_command(app, chosen, "scale", "Change the number of a pool's workers while the cluster serves",
+                       "Examples:\n  baton scale decode=3                started and ready once the command returns\n"
+                       "  baton scale prefill=2 decode=1      first what is to be more, then what is to be less\n"
+                       "Of those that are too many the highest-numbered are drained, then ended; no request fails. A pool may have none if another\n"
+                       "one can do its work. Asked of the launcher: `baton up` or `baton serve` runs on this machine. Exit status: 2 no such pool, 3 the\n"
+                       "topology would have errors, nothing was changed; 4 not ready in time.", run_scale);
+  scale->add_option("pools", scale_options.pools, "A pool and how many workers it is to have; several may be given")->type_name("POOL=N")->required();
+  scale->add_option("--timeout", scale_options.timeout, "How long all of it may take")->capture_default_str()->type_name("TIME");
+  add_cluster(scale, scale_options.cluster);
+
+  const auto [drain, drain_options] = add_command(app, chosen, "drain", "Give a worker no new jobs, move those it has, and wait until it has none",
+                       "Examples:\n  baton drain decode-1\n  baton drain decode-1 --undo         it takes jobs again\n"
+                       "Streams go on at another worker, with their KV; no request fails. Refused if no other worker could do its work. Exit status: 4 it\n"
+                       "still has jobs when the time is up, and goes on draining.", run_drain);
+  drain->add_option("worker", drain_options.worker, "Name of the worker, as in baton status")->type_name("WORKER")->required();
+  drain->add_flag("--undo", drain_options.undo, "Let it take jobs again");
+  drain->add_option("--timeout", drain_options.timeout, "How long to wait")->capture_default_str()->type_name("TIME");
+  add_cluster(drain, drain_options.cluster);
+  add_json(drain, drain_options.json);
+
+  const auto [role, role_options] = add_command(app, chosen, "role", "Change what a worker does, without starting it again",
+                       "Examples:\n  baton role decode-1 prefill\n  baton role both-0 both\n"
+                       "Jobs it has go on as they are; those to come are placed by the new role, which it keeps until the coordinator ends. Refused if no\n"
+                       "worker would be left to prefill, or to decode.", run_role);
+  role->add_option("worker", role_options.worker, "Name of the worker, as in baton status")->type_name("WORKER")->required();
+  role->add_option("role", role_options.role, "prefill, decode or both")->type_name("ROLE")->required()->check(CLI::IsMember({"prefill", "decode", "both"}));
+  add_cluster(role, role_options.cluster);
+  add_json(role, role_options.json);
+}
+
+}  // namespace
+
 void add_live_commands(CLI::App& app, ChosenCommand& chosen) {
+  add_change_commands(app, chosen);
   const auto [top, top_options] = add_command(app, chosen, "top", "Show the cluster as it is now, each second anew",
                       "Examples:\n  baton top\n  baton top | head -1        off a terminal: once, over one second\n"
                       "Rates are differences of what workers say with their heartbeats. Ctrl-C leaves.", run_top);

@@ -28,6 +28,9 @@ namespace {
 
 constexpr Duration kPollPause = std::chrono::milliseconds(50);
 constexpr Duration kAnswerLimit = std::chrono::seconds(2);
+constexpr Duration kGlance = std::chrono::milliseconds(20);      // while answers are awaited
+constexpr Duration kRest = std::chrono::minutes(1);
+constexpr Duration kNoticeLimit = std::chrono::seconds(10);      // later the coordinator has noticed by itself
 constexpr Duration kWorkerStopLimit = std::chrono::seconds(5);
 // How other ports are chosen.
 constexpr const char* kServePorts = "--port PORT for HTTP, --jobs tcp://HOST:PORT for jobs (workers join one port above)";
@@ -55,25 +58,26 @@ std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vec
   };
   add("coordinator", {"coordinator"});
   if (topology.gateway) add("gateway", {"gateway"});
-  for (const WorkerSlot& slot : worker_slots(topology)) {
-    const PoolSection& pool = topology.pools[slot.pool];
-    const StartedBy by = who_starts(topology, pool);
-    if (by == StartedBy::kHand) continue;
-    add(slot.name, {"worker", slot.name});
-    if (by == StartedBy::kSsh) plan.back() = through_ssh(node_of(topology, pool), own_executable(), text, std::move(plan.back()));
-  }
+  for (const WorkerSlot& slot : worker_slots(topology))
+    if (auto worker = worker_process(topology, slot, set, text)) plan.push_back(std::move(*worker));
   return plan;
 }
 
-std::vector<std::string> workers_not_ready(const Topology& topology, const StatusReport& report) {
+std::vector<std::string> workers_not_ready(const std::vector<std::string>& names, const StatusReport& report) {
   std::vector<std::string> missing;
-  for (const WorkerSlot& slot : worker_slots(topology)) {
+  for (const std::string& name : names) {
     const bool ready = std::any_of(report.workers.begin(), report.workers.end(), [&](const WorkerStatus& each) {
-      return each.name == slot.name && each.state == WorkerState::kReady;
+      return each.name == name && each.state == WorkerState::kReady;
     });
-    if (!ready) missing.push_back(slot.name);
+    if (!ready) missing.push_back(name);
   }
   return missing;
+}
+
+std::vector<std::string> workers_not_ready(const Topology& topology, const StatusReport& report) {
+  std::vector<std::string> names;
+  for (WorkerSlot& slot : worker_slots(topology)) names.push_back(std::move(slot.name));
+  return workers_not_ready(names, report);
 }
 
 // It answers only once the coordinator does.
@@ -151,7 +155,12 @@ ClusterRun::ClusterRun(const LoadedTopology& loaded, std::vector<std::string> se
       set_(std::move(set)),
       announcer_(announcer),
       command_(std::move(command)),
-      supervisor_(own_executable(), RestartBudget{}) {}
+      supervisor_(own_executable(), RestartBudget{.restarts = topology_.lifecycle.max_restarts}),
+      line_(topology_.coordinator.jobs),
+      fleet_(loaded, set_, supervisor_, line_,
+             {[this](ProcessSpec spec) { return start(std::move(spec)); },
+              [this](std::uint64_t connection, const ScaleReply& reply) { socket_->reply(connection, reply); },
+              [this](const std::string& what) { complain(what); }, [this](const std::string& name) { return state_->log_path(name); }}) {}
 
 int ClusterRun::run(bool detached) {
   started_ = launcher_now();
@@ -193,15 +202,19 @@ Result<void> ClusterRun::prepare(bool detached) {
   return register_cluster(home_folder(), entry);
 }
 
+Result<void> ClusterRun::start(ProcessSpec spec) {
+  if (spec.arguments.front() == "worker" && weights_.descriptor() >= 0) {
+    spec.inherit = weights_.descriptor();
+    spec.arguments.insert(spec.arguments.end(), {"--weights-file", std::to_string(spec.inherit)});
+  }
+  forget_load_progress(topology_.coordinator.state, spec.name);
+  return supervisor_.start(spec);
+}
+
 std::optional<int> ClusterRun::start_all() {
-  std::vector<ProcessSpec> plan = plan_processes(topology_, set_, text_);
-  for (ProcessSpec& each : plan) {
-    if (each.arguments.front() == "worker" && weights_.descriptor() >= 0) {
-      each.inherit = weights_.descriptor();
-      each.arguments.insert(each.arguments.end(), {"--weights-file", std::to_string(each.inherit)});
-    }
-    forget_load_progress(topology_.coordinator.state, each.name);
-    if (const Result<void> started = supervisor_.start(each); !started) {
+  const std::vector<ProcessSpec> plan = plan_processes(topology_, set_, text_);
+  for (const ProcessSpec& each : plan) {
+    if (const Result<void> started = start(each); !started) {
       complain(started.error().message + '\n');
       return kFailed;
     }
@@ -273,14 +286,30 @@ int ClusterRun::explain_not_ready(const std::vector<std::string>& missing) {
   return kNotReadyInTime;
 }
 
+// Serving: what happens is told to the coordinator and to the fleet, what is asked at the socket is done.
 int ClusterRun::watch() {
+  socket_.emplace();
+  if (const Result<void> opened = socket_->open(state_->path(), signals_.fd()); !opened) {
+    log_warn("launcher", "baton scale cannot reach this launcher", {{"why", opened.error().message}});
+    socket_.reset();
+  }
   while (true) {
-    const Supervisor::Turn turn = supervisor_.wait(std::chrono::minutes(1), signals_.fd());
+    const bool soon = line_.waits() || fleet_.busy();
+    const Supervisor::Turn turn = supervisor_.wait(soon ? kGlance : kRest, socket_ ? socket_->fd() : signals_.fd());
     note_ends(turn);
     for (const ProcessEnd& end : turn.ended) {
-      if (!end.for_good) continue;
+      if (!end.for_good || (end.name != "coordinator" && end.name != "gateway")) continue;
       complain(end.name + " keeps ending (" + end.how + ") and is given up; stopping the cluster\n  last lines of " +
                      state_->log_path(end.name) + ":\n" + last_lines_of_file(state_->log_path(end.name), 12));
+      return stop(false, kWorkerLostForGood);
+    }
+    if (turn.readable && socket_)
+      for (const LauncherSocket::Asked& asked : socket_->turn()) fleet_.scale(asked.connection, asked.request);
+    for (const auto& [number, answer] : line_.turn()) fleet_.take(number, answer);
+    fleet_.step();
+    if (fleet_.take_changed()) write_cluster_file();
+    if (fleet_.cannot_serve()) {
+      complain(*fleet_.cannot_serve() + "; stopping the cluster\n");
       return stop(false, kWorkerLostForGood);
     }
     if (!turn.readable) continue;
@@ -290,17 +319,34 @@ int ClusterRun::watch() {
   }
 }
 
+// The coordinator hears of a worker's end before the worker is started again, which takes a pause at least.
 void ClusterRun::note_ends(const Supervisor::Turn& turn) {
-  for (const ProcessEnd& end : turn.ended)
+  for (const ProcessEnd& end : turn.ended) {
     if (!end.expected) log_warn("launcher", "a process ended", {{"name", end.name}, {"pid", end.pid}, {"how", end.how}});
+    if (end.name == "coordinator") line_.forget_connection();
+    else if (end.name != "gateway" && end.pid != 0) tell_coordinator(end);
+    fleet_.note_end(end);
+  }
   for (const std::string& name : turn.restarted) log_info("launcher", "started again", {{"name", name}, {"pid", supervisor_.pid(name)}});
   if (!turn.ended.empty() || !turn.restarted.empty()) write_cluster_file();
+}
+
+void ClusterRun::tell_coordinator(const ProcessEnd& end) {
+  ClusterCommand notice;
+  notice.action = ClusterAction::kProcessEnded;
+  notice.worker = end.name;
+  notice.pid = static_cast<std::uint32_t>(end.pid);
+  notice.detail = end.how;
+  notice.crashed = end.crashed && !end.expected;
+  line_.ask(notice, kNoticeLimit);
 }
 
 // Workers last: the coordinator drains through them. A second signal, or a time limit, kills what is left.
 int ClusterRun::stop(bool at_once, int exit_status) {
   supervisor_.stop_restarting();
-  const std::vector<WorkerSlot> slots = worker_slots(topology_);
+  socket_.reset();
+  if (fleet_.gave_up()) exit_status = kWorkerLostForGood;
+  const std::vector<WorkerSlot> slots = fleet_.workers();
   if (!at_once) {
     announcer_.err("stopping " + topology_.name + ": running jobs may end (Ctrl-C, or baton down " + topology_.name + " --now, stops at once)\n");
     std::size_t workers = supervisor_.running();
@@ -349,7 +395,7 @@ void ClusterRun::write_cluster_file() const {
     json.member("http", http_url(topology_)).member("log", state_->log_path("gateway")).end_object();
   }
   json.key("workers").begin_array();
-  for (const WorkerSlot& slot : worker_slots(topology_)) {
+  for (const WorkerSlot& slot : fleet_.workers()) {
     json.begin_object().member("name", slot.name).member("pool", topology_.pools[slot.pool].name);
     json.member("role", to_string(topology_.pools[slot.pool].role)).member("pid", static_cast<std::int64_t>(supervisor_.pid(slot.name)));
     json.member("log", state_->log_path(slot.name)).end_object();

@@ -9,6 +9,9 @@
 
 #include "config/load_topology.h"
 #include "launcher/announcer.h"
+#include "launcher/coordinator_line.h"
+#include "launcher/fleet.h"
+#include "launcher/launcher_socket.h"
 #include "launcher/memory_file.h"
 #include "launcher/signals.h"
 #include "launcher/state_folder.h"
@@ -23,6 +26,8 @@ std::vector<ProcessSpec> plan_processes(const Topology& topology, const std::vec
 
 // "prefill-0" and so on that the report does not show as ready; empty: the cluster serves.
 std::vector<std::string> workers_not_ready(const Topology& topology, const StatusReport& report);
+// The same of a cluster that may have been scaled.
+std::vector<std::string> workers_not_ready(const std::vector<std::string>& names, const StatusReport& report);
 
 // "4096 tokens of KV in all (prefill 4096, decode 8192), 256 a job at most".
 std::string describe_capacity(const StatusReport& report);
@@ -52,7 +57,9 @@ class ClusterRun {
   int watch();
   int stop(bool at_once, int exit_status);
   bool drain_until(Time deadline, std::size_t leave_running);  // false: a second signal asked for haste
+  Result<void> start(ProcessSpec spec);
   void note_ends(const Supervisor::Turn& turn);
+  void tell_coordinator(const ProcessEnd& end);
   void write_cluster_file() const;
   int explain_death(const ProcessEnd& end);
   int explain_not_ready(const std::vector<std::string>& missing);
@@ -68,6 +75,9 @@ class ClusterRun {
   std::optional<StateFolder> state_;
   MemoryFile weights_;  // of the workers of this machine: one copy, filled by the first
   Supervisor supervisor_;
+  CoordinatorLine line_;
+  Fleet fleet_;
+  std::optional<LauncherSocket> socket_;  // while it serves
   Time started_{};
   std::string progress_;  // as shown
 };

@@ -76,6 +76,30 @@ struct FsckOptions {
 };
 int run_fsck(const FsckOptions& options);
 
+struct ScaleOptions {
+  std::string cluster;
+  std::vector<std::string> pools;  // "decode=3"
+  std::string timeout = "10m";
+};
+int run_scale(const ScaleOptions& options);
+
+struct DrainOptions {
+  std::string cluster;
+  std::string worker;
+  bool undo = false;
+  std::string timeout = "60s";
+  bool json = false;
+};
+int run_drain(const DrainOptions& options);
+
+struct RoleOptions {
+  std::string cluster;
+  std::string worker;
+  std::string role;  // "prefill", "decode" or "both"
+  bool json = false;
+};
+int run_role(const RoleOptions& options);
+
 struct CancelOptions {
   std::string cluster;
   std::string id;

@@ -228,4 +228,6 @@ Result<FsckReport> JobsClient::fsck(Duration time_limit) { return connection_->q
 Result<EventsReport> JobsClient::events(std::uint64_t after, Duration time_limit) { return connection_->question<EventsReport>(EventsRequest{0, after}, time_limit); }
 Result<TraceReport> JobsClient::trace(const std::string& id, Duration time_limit) { return connection_->question<TraceReport>(TraceRequest{0, id}, time_limit); }
 
+Result<ClusterCommandDone> JobsClient::command(const ClusterCommand& command, Duration time_limit) { return connection_->question<ClusterCommandDone>(command, time_limit); }
+
 }  // namespace baton

@@ -41,6 +41,9 @@ class JobsClient {
   // What happened after event number `after`.
   Result<EventsReport> events(std::uint64_t after, Duration time_limit);
   Result<TraceReport> trace(const std::string& id, Duration time_limit);
+  // Asks again every half second, and is done once: what is asked again counts as the same. An error is one of the connection;
+  // a refusal is an answer whose `ok` is false.
+  Result<ClusterCommandDone> command(const ClusterCommand& command, Duration time_limit);
 
  private:
   struct Connection;

@@ -61,7 +61,8 @@ int wait_for_running(const Topology& topology, const std::string& command) {
   while (launcher_now() < deadline) {
     auto client = JobsClient::connect(topology.coordinator.jobs, std::chrono::seconds(1));
     const auto report = client ? (*client)->status(std::chrono::seconds(2)) : tl::unexpected<Error>(client.error());
-    if (report && workers_not_ready(topology, *report).empty() && gateway_ready(topology)) {
+    const std::vector<std::string> names = workers_of(topology.coordinator.state);
+    if (report && (names.empty() ? workers_not_ready(topology, *report) : workers_not_ready(names, *report)).empty() && gateway_ready(topology)) {
       const std::string text = describe_ready(topology, *report, Duration{0});
       std::fwrite(text.data(), 1, text.size(), stdout);
       return kDone;

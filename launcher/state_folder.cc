@@ -120,11 +120,29 @@ std::vector<ClusterEntry> running_clusters(const std::string& home) {
   return found;
 }
 
-std::optional<GatewayEntry> gateway_of(const std::string& state) {
+namespace {
+
+Result<boost::json::value> read_cluster_file(const std::string& state) {
   std::ifstream stream(state + "/cluster.json", std::ios::binary);
   std::ostringstream text;
   text << stream.rdbuf();
-  const auto cluster = parse_json(text.str());
+  return parse_json(text.str());
+}
+
+}  // namespace
+
+std::vector<std::string> workers_of(const std::string& state) {
+  std::vector<std::string> names;
+  const auto cluster = read_cluster_file(state);
+  const boost::json::value* workers = cluster ? json_member(*cluster, "workers") : nullptr;
+  if (workers == nullptr || !workers->is_array()) return names;
+  for (const boost::json::value& each : workers->get_array())
+    if (const boost::json::value* name = json_member(each, "name"); name != nullptr && name->is_string()) names.emplace_back(name->get_string());
+  return names;
+}
+
+std::optional<GatewayEntry> gateway_of(const std::string& state) {
+  const auto cluster = read_cluster_file(state);
   const boost::json::value* gateway = cluster ? json_member(*cluster, "gateway") : nullptr;
   if (gateway == nullptr) return std::nullopt;
   const boost::json::value* pid = json_member(*gateway, "pid");

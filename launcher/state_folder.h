@@ -2,6 +2,7 @@
 // The state folder of a running cluster (coordinator.state, mode 0700) and the register of all clusters of this user.
 //   STATE/lock            held (flock) by the launcher as long as it lives; contains its pid
 //   STATE/cluster.json    name, pids, addresses, topology; for people and scripts
+//   STATE/launcher.sock   where a launcher that serves takes `baton scale` (launcher_socket.h)
 //   STATE/topology.yaml   the text the cluster was started with; restarted processes read it, not the edited original
 //   STATE/journal         jobs that the coordinator has taken and not ended (runtime/journal/file_journal.h); gone after a good end
 //   STATE/logs/NAME.log   what each process wrote, the last run's in NAME.log.1
@@ -55,6 +56,9 @@ Result<void> register_cluster(const std::string& home, const ClusterEntry& entry
 void unregister_cluster(const std::string& home, const std::string& name);
 // Clusters whose launcher lives, by name.
 std::vector<ClusterEntry> running_clusters(const std::string& home);
+
+// The workers that the cluster in that folder has now, as its launcher wrote it into cluster.json; empty: it has not yet.
+std::vector<std::string> workers_of(const std::string& state);
 
 // The gateway of the cluster in that folder, as its launcher wrote it into cluster.json; nullopt: it has none.
 struct GatewayEntry {

@@ -143,7 +143,7 @@ Supervisor::Turn Supervisor::wait(Duration limit, int file) {
 bool Supervisor::reap(Process& process, Turn& turn) {
   int status = 0;
   if (process.pid == 0 || waitpid(process.pid, &status, WNOHANG) != process.pid) return false;
-  ProcessEnd end{process.spec.name, process.pid, describe_status(status), process.asked_to_end, false};
+  ProcessEnd end{process.spec.name, process.pid, describe_status(status), process.asked_to_end, false, WIFSIGNALED(status)};
   for (int* file : {&process.watch, &process.input}) {
     if (*file >= 0) close(*file);
     *file = -1;
@@ -176,7 +176,7 @@ void Supervisor::restart_due(Turn& turn) {
     if (const Result<void> started = spawn(process); started) {
       turn.restarted.push_back(process.spec.name);
     } else {
-      ProcessEnd end{process.spec.name, 0, started.error().message, false, false};
+      ProcessEnd end{process.spec.name, 0, started.error().message, false, false, false};
       plan_restart(process, end);
       turn.ended.push_back(std::move(end));
     }
@@ -195,6 +195,10 @@ void Supervisor::signal(const std::string& name, int number) {
     process.asked_to_end = true;
     if (process.pid != 0) kill(process.pid, number);
   }
+}
+
+void Supervisor::forget(const std::string& name) {
+  std::erase_if(processes_, [&](const Process& process) { return process.spec.name == name && process.pid == 0; });
 }
 
 pid_t Supervisor::pid(const std::string& name) const {

@@ -40,6 +40,7 @@ struct ProcessEnd {
   std::string how;         // "exit status 1", "killed by signal 9 (Killed)"
   bool expected = false;   // it was asked to end
   bool for_good = false;   // the budget is spent: it will not be started again
+  bool crashed = false;    // ended by a signal, not by an exit of its own
 };
 
 class Supervisor {
@@ -61,6 +62,8 @@ class Supervisor {
 
   // Sends the signal; the process is not started again. Unknown and ended ones are left alone.
   void signal(const std::string& name, int number);
+  // Of a process that has ended or waits to be started again: it is not, and its name may be used anew. A running one stays.
+  void forget(const std::string& name);
   // From now on nothing is started again.
   void stop_restarting() { restarting_ = false; }
 

@@ -149,7 +149,8 @@ Result<void> make_pool(const Topology& topology, const PoolSection& pool, const 
   if (const std::uint64_t room = available_memory(); room != 0 && wanted > room)
     return fail(ErrorCode::kResourceExhausted, "kv_cache.memory wants " + format_bytes(wanted) + ", this machine has " + format_bytes(room) +
                                                    " to give: lower it, or stop something");
-  if (worker_slots(topology).size() == 1) RETURN_IF_ERROR(make_lone_plane(wanted, std::move(sink), parts));
+  // Further workers of the only pool, should it be scaled up, are of role both, too, and need none of the others' KV.
+  if (worker_slots(topology).size() == 1 && topology.pools.size() == 1) RETURN_IF_ERROR(make_lone_plane(wanted, std::move(sink), parts));
   else RETURN_IF_ERROR(make_plane(topology, pool, self, wanted, std::move(sink), parts));
   if (parts.cpu) return parts.cpu->attach_pool(parts.pool);
   parts.oracle = make_oracle_engine(oracle_options(topology), parts.pool);
@@ -251,7 +252,8 @@ int run_worker(const Topology& topology, const std::string& worker_name, int wei
   std::unique_ptr<Worker> worker;
   LoopExit exit("worker");
   RealLoop* signalled = nullptr;
-  Drain drain("worker", topology.lifecycle.drain_timeout, [] {}, [&] { return worker->idle(); });
+  const auto leave = [&] { signalled->executor().post(0, [&worker](Outbox& out) { worker->leave(out); }); };  // signals come when the loop runs
+  Drain drain("worker", topology.lifecycle.drain_timeout, leave, [&] { return worker->may_end(real_now()); });
   RealLoopOptions options;
   options.node = node_id("worker/" + worker_name);
   options.incarnation = random_incarnation();

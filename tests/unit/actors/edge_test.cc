@@ -312,5 +312,27 @@ TEST_F(DetachedTest, ItHasOneAnswer) {
   EXPECT_EQ(out.messages_to<ClientError>(client)[0].code, ErrorCode::kInvalidArgument);
 }
 
+// The coordinator knows a question that is asked again by its number.
+TEST_F(EdgeTest, AQuestionAskedAgainKeepsItsNumber) {
+  out.clear();
+  out.set_sender(client);
+  ClusterCommand drain;
+  drain.tag = 9;
+  drain.worker = "decode-0";
+  edge.on(drain, out);
+  edge.on(drain, out);
+  drain.tag = 10;
+  edge.on(drain, out);
+  const auto asked = out.messages_to<ClusterCommand>(coordinator);
+  ASSERT_EQ(asked.size(), 3u);
+  EXPECT_EQ(asked[0].tag, asked[1].tag);
+  EXPECT_NE(asked[0].tag, asked[2].tag);
+  out.set_sender(coordinator);
+  edge.on(ClusterCommandDone{asked[0].tag, true, ErrorCode::kInternal, "done"}, out);
+  const auto told = out.messages_to<ClusterCommandDone>(client);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].tag, 9u);
+}
+
 }  // namespace
 }  // namespace baton

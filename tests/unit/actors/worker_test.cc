@@ -95,6 +95,28 @@ TEST_F(WorkerTest, SaysHelloAgainUntilItIsAnswered) {
   EXPECT_EQ(out.messages<Heartbeat>().size(), 1u);
 }
 
+// The coordinator may have sent it jobs before it knew: what it sent is here once it answers what was said after the leave.
+TEST_F(WorkerTest, LeavesOnceTheCoordinatorKnows) {
+  join();  // its first heartbeat is not answered yet
+  out.clear();
+  worker.leave(out);
+  EXPECT_EQ(out.messages<WorkerLeaving>().size(), 1u);
+  EXPECT_TRUE(worker.idle());
+  out.set_sender(coordinator);
+  worker.on(HeartbeatAck{}, out);
+  EXPECT_FALSE(worker.may_end(out.now()));
+  worker.on(HeartbeatAck{}, out);
+  EXPECT_TRUE(worker.may_end(out.now()));
+}
+
+TEST_F(WorkerTest, LeavesACoordinatorThatIsSilent) {
+  join();
+  worker.leave(out);
+  EXPECT_FALSE(worker.may_end(out.now()));
+  out.advance(std::chrono::milliseconds(400));
+  EXPECT_TRUE(worker.may_end(out.now()));
+}
+
 struct WorkerWithPeerTest : WorkerTest {
   WorkerWithPeerTest() {
     join();

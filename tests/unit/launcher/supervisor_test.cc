@@ -104,6 +104,29 @@ TEST_F(SupervisorTest, DoesNotStartAgainWhatWasAskedToEnd) {
   EXPECT_EQ(supervisor.pid("a"), 0);
 }
 
+TEST_F(SupervisorTest, TellsCrashesFromExits) {
+  Supervisor supervisor("/bin/sh", budget(0));
+  ASSERT_TRUE(supervisor.start(shell("a", "exit 1")));
+  EXPECT_FALSE(next_end(supervisor).crashed);
+  ASSERT_TRUE(supervisor.start(shell("b", "kill -9 $$")));
+  EXPECT_TRUE(next_end(supervisor).crashed);
+}
+
+TEST_F(SupervisorTest, ANameThatIsForgottenMayBeUsedAnew) {
+  Supervisor supervisor("/bin/sh", budget(3));
+  ASSERT_TRUE(supervisor.start(shell("a", "sleep 60")));
+  const pid_t before = supervisor.pid("a");
+  supervisor.forget("a");
+  EXPECT_EQ(supervisor.pid("a"), before) << "it runs";
+  supervisor.signal("a", SIGTERM);
+  EXPECT_TRUE(next_end(supervisor).expected);
+  supervisor.forget("a");
+  ASSERT_TRUE(supervisor.start(shell("a", "kill -9 $$")));
+  const ProcessEnd end = next_end(supervisor);
+  EXPECT_FALSE(end.expected);
+  EXPECT_NE(end.pid, before);
+}
+
 TEST_F(SupervisorTest, AProgramThatIsNotThereIsAnError) {
   Supervisor supervisor("/nonexistent/program", budget(3));
   const Result<void> started = supervisor.start(shell("a", ""));
