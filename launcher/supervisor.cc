@@ -40,6 +40,13 @@ std::string describe_status(int status) {
   return "status " + std::to_string(status);
 }
 
+// Ended by a signal of its own making. Who is killed by others has done nothing to be suspected of.
+bool crashed(int status) {
+  if (!WIFSIGNALED(status)) return false;
+  const int signal = WTERMSIG(status);
+  return signal != SIGKILL && signal != SIGTERM && signal != SIGINT && signal != SIGHUP;
+}
+
 // Standard input for `spec`, and in `keep` what must stay open so that it does not end; -1: not to be had. What a pipe holds
 // (64 KiB unless enlarged) must hold all of the text: nobody reads yet.
 int open_input(const ProcessSpec& spec, int& keep) {
@@ -143,7 +150,7 @@ Supervisor::Turn Supervisor::wait(Duration limit, int file) {
 bool Supervisor::reap(Process& process, Turn& turn) {
   int status = 0;
   if (process.pid == 0 || waitpid(process.pid, &status, WNOHANG) != process.pid) return false;
-  ProcessEnd end{process.spec.name, process.pid, describe_status(status), process.asked_to_end, false, WIFSIGNALED(status)};
+  ProcessEnd end{process.spec.name, process.pid, describe_status(status), process.asked_to_end, false, crashed(status)};
   for (int* file : {&process.watch, &process.input}) {
     if (*file >= 0) close(*file);
     *file = -1;

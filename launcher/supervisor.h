@@ -40,7 +40,7 @@ struct ProcessEnd {
   std::string how;         // "exit status 1", "killed by signal 9 (Killed)"
   bool expected = false;   // it was asked to end
   bool for_good = false;   // the budget is spent: it will not be started again
-  bool crashed = false;    // ended by a signal, not by an exit of its own
+  bool crashed = false;    // by a signal of its own making (an abort, a fault): what it worked on may be the cause
 };
 
 class Supervisor {
