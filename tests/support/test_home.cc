@@ -130,6 +130,7 @@ pid_t TestHome::spawn(const std::vector<std::string>& words, const std::string& 
   std::vector<std::string> arguments = {baton_program()};
   arguments.insert(arguments.end(), words.begin(), words.end());
   std::map<std::string, std::string> settings = environment_;
+  settings.try_emplace("LSAN_OPTIONS", std::string("suppressions=") + BATON_SOURCE_DIR + "/tests/lsan.supp:print_suppressions=0");
   settings["HOME"] = path_;
   std::vector<std::string> environment;
   for (char** each = environ; *each != nullptr; ++each) {

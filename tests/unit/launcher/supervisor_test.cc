@@ -75,7 +75,7 @@ TEST_F(SupervisorTest, WritesWhatAProcessSaysIntoItsLogAndSaysHowItEnded) {
 
 TEST_F(SupervisorTest, StartsAgainUntilTheBudgetIsSpent) {
   Supervisor supervisor("/bin/sh", budget(3));
-  ASSERT_TRUE(supervisor.start(shell("a", "echo x; kill -6 $$")));
+  ASSERT_TRUE(supervisor.start(shell("a", "echo x; kill -9 $$")));
   for (int i = 0; i < 3; ++i) {
     const ProcessEnd end = next_end(supervisor);
     EXPECT_EQ(end.how, "killed by signal 9 (Killed)");
@@ -123,7 +123,7 @@ TEST_F(SupervisorTest, ANameThatIsForgottenMayBeUsedAnew) {
   supervisor.signal("a", SIGTERM);
   EXPECT_TRUE(next_end(supervisor).expected);
   supervisor.forget("a");
-  ASSERT_TRUE(supervisor.start(shell("a", "kill -6 $$")));
+  ASSERT_TRUE(supervisor.start(shell("a", "kill -9 $$")));
   const ProcessEnd end = next_end(supervisor);
   EXPECT_FALSE(end.expected);
   EXPECT_NE(end.pid, before);
