@@ -71,6 +71,14 @@ TEST_F(FleetTest, RefusesWhatCannotBeAndStartsNothing) {
   EXPECT_FALSE(fleet->busy());
 }
 
+TEST_F(FleetTest, DoesNotStartWhatTheMachineHasNoRoomFor) {
+  loaded.topology.kv_cache.memory = std::uint64_t{1} << 45;
+  scale("decode", 3);
+  EXPECT_EQ(replies.at(0).exit_status, kFailed);
+  EXPECT_NE(replies[0].text.find("2 more workers want 64TiB of KV, this machine has "), std::string::npos) << replies[0].text;
+  EXPECT_TRUE(started.empty());
+}
+
 TEST_F(FleetTest, StartsFourAtATimeEachWithATopologyThatHasItsName) {
   scale("decode", 7);
   ASSERT_EQ(started.size(), 4u);
