@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "config/memory.h"
 #include "config/suggest.h"
 #include "config/units.h"
 #include "launcher/environment.h"
@@ -83,6 +84,7 @@ std::vector<std::string> Fleet::settings_for(std::size_t pool, std::uint32_t rep
 std::optional<ScaleReply> Fleet::refusal(const ScaleRequest& request) const {
   std::vector<std::string> set = set_;
   bool grows = false;
+  std::uint64_t further = 0;  // of this machine
   for (const PoolSize& wanted : request.pools) {
     const auto pool = find_pool(wanted.pool);
     if (!pool) {
@@ -99,12 +101,17 @@ std::optional<ScaleReply> Fleet::refusal(const ScaleRequest& request) const {
       return ScaleReply{"workers of pool " + wanted.pool + " are started by hand: start or drain them yourself, or give their node `ssh`", kFailed};
     if (wanted.replicas <= size_of(*pool)) continue;
     grows = true;
+    if (who_starts(topology_, topology_.pools[*pool]) == StartedBy::kLauncher) further += wanted.replicas - size_of(*pool);
     for (std::string& each : settings_for(*pool, wanted.replicas)) set.push_back(std::move(each));
   }
   if (!grows) return std::nullopt;
   LoadOptions options = load_options(set);
   options.base_folder = folder_of(topology_.file);
   const LoadResult checked = parse_topology(loaded_.text, topology_.file, options);
+  // What those that serve have is taken already.
+  const std::uint64_t room = available_memory(), memory = further * topology_.kv_cache.memory;
+  if (checked && room != 0 && memory > room)
+    return ScaleReply{std::to_string(further) + " more workers want " + format_bytes(memory) + " of KV, this machine has " + format_bytes(room) + " to give; nothing was changed", kFailed};
   if (checked) return std::nullopt;
   return ScaleReply{render(checked.error()) + "nothing was changed", kBadConfiguration};
 }
