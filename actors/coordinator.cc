@@ -140,6 +140,7 @@ void Coordinator::lose_worker(NodeId node, Loss loss, const std::string& reason,
     Job& job = jobs_.at(id);
     if (loss == Loss::kDied && job.phase == Phase::kPlaced && job.holders.contains({node, job.epoch})) blame(job);
     std::erase_if(job.holders, [node](const auto& holder) { return holder.first.first == node; });
+    if (job.recovery) forget_place(*job.recovery, node);
     // A decode half whose prefill half is lost goes on by itself: it computes what it did not get. But not what its prefill half may
     // have died of, or each attempt would cost two workers.
     if (job.phase == Phase::kPlaced && (job.decode == node || job.deaths > 0)) lose_attempt(id, job, "worker " + lost.hello.name + " was lost: " + reason, out);
@@ -244,6 +245,8 @@ void Coordinator::tick(Outbox& out) {
       answer_fsck(id, out);
     } else if (kind == Deadline::kTrace) {
       answer_trace(id, {}, out);
+    } else if (kind == Deadline::kJournal) {
+      acknowledge(JobId{id}, false, out);
     } else if (kind == Deadline::kRecovery) {
       end_recovery(id, out);
     } else if (kind == Deadline::kMove) {

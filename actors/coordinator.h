@@ -47,6 +47,8 @@ struct CoordinatorOptions {
   Duration request_time_limit = std::chrono::minutes(10);
   bool resume = true;            // jobs outlive their workers; false: they fail with them
   std::uint32_t deaths_max = 2;  // of workers in a row, without a token in between, until a job is refused
+  Duration journal_time_limit = std::chrono::seconds(1);    // for an admission to be written
+  std::string supervisor_key;    // who may say that a process has ended; empty: nobody
   Duration recovery_time = std::chrono::seconds(1);         // for workers to come back to a new life of the coordinator
   Duration edge_recovery_time = std::chrono::seconds(10);   // for edges
   Duration move_time_limit = std::chrono::seconds(10);  // for a fetch
@@ -182,7 +184,7 @@ class Coordinator {
     std::uint64_t tag = 0;
     std::set<NodeId> missing;
   };
-  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove, kRecovery };
+  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove, kRecovery, kJournal };
   using TimerKey = std::pair<Deadline, std::uint64_t>;
 
   // coordinator.cc: members
@@ -239,6 +241,7 @@ class Coordinator {
   void end_recovered(JobId id, Outbox& out);
   void take_held(const HeldJob& held, Member& member, Outbox& out);
   void hold(const HeldJob& held, Job& job, Member& member);
+  static void forget_place(Recovery& recovery, NodeId node);
   void settle(JobId id, Job& job, Outbox& out);
   void end_recovery(std::uint64_t whose, Outbox& out);
   void resume_unclaimed(JobId id, Outbox& out);

@@ -51,9 +51,13 @@ void Coordinator::on(const AdmitJob& admit, Outbox& out) {
   edge->second.jobs.insert(admit.job);
   timers_.set({Deadline::kJob, admit.job.value}, out.now() + time_limit(job));
   Job& kept = jobs_.emplace(admit.job, std::move(job)).first->second;
-  // It begins at once, and is promised once it is written down.
-  if (journal_ == nullptr) acknowledge(admit.job, true, out);
-  else journal_job(admit.job, kept, [this, id = admit.job](bool ok, Outbox& later) { acknowledge(id, ok, later); });
+  // It begins at once, and is promised once it is written down, or the disk has hung for so long that it is not waited for.
+  if (journal_ == nullptr) {
+    acknowledge(admit.job, true, out);
+  } else {
+    timers_.set({Deadline::kJournal, admit.job.value}, out.now() + options_.journal_time_limit);
+    journal_job(admit.job, kept, [this, id = admit.job](bool ok, Outbox& later) { acknowledge(id, ok, later); });
+  }
   enqueue(admit.job, kept);
   dispatch(out);
   arm(out);
@@ -69,8 +73,9 @@ void Coordinator::acknowledge(JobId id, bool ok, Outbox& out) {
   if (ok != journal_works_) {
     journal_works_ = ok;
     events_.note(ok ? EventKind::kRecovered : EventKind::kDegraded, "journal",
-                 ok ? "it can be written again" : "it cannot be written: jobs do not outlive the coordinator; its log says why", out.now());
+                 ok ? "it can be written again" : "it cannot be written, or hangs: jobs do not outlive the coordinator; see its log and its disk", out.now());
   }
+  timers_.cancel({Deadline::kJournal, id.value});
   const auto it = jobs_.find(id);
   if (it == jobs_.end() || it->second.phase == Phase::kEnded || std::exchange(it->second.acknowledged, true)) return;
   out.send(it->second.edge, JobAdmitted{id, it->second.sampling.seed});
@@ -100,7 +105,9 @@ void Coordinator::dispatch(Outbox& out) {
 // Whoever has computed its prompt before has it in its cache, most likely.
 std::optional<LeastLoaded::Choice> Coordinator::choose(const Job& job) const {
   if (job.moved_to != NodeId{} && placement_.has_room(job.moved_to)) return LeastLoaded::Choice{job.moved_to, job.moved_to};
-  return job.deaths > 0 ? placement_.choose(job.prefill, probation_) : placement_.choose(job.prefill);
+  // Nobody is placed beside a suspect where there is another place, and no suspect beside another.
+  const auto apart = placement_.choose(job.prefill, probation_);
+  return apart || job.deaths > 0 || probation_.empty() ? apart : placement_.choose(job.prefill);
 }
 
 // Both halves are told in one turn, in one order for all workers: see the head of worker.h.
@@ -156,6 +163,7 @@ void Coordinator::end(JobId id, Job& job, Outbox& out) {
   if (journal_ != nullptr) journal_->erase({kJobRecord, id.value});
   timers_.cancel({Deadline::kJob, id.value});
   timers_.cancel({Deadline::kDelivery, id.value});
+  timers_.cancel({Deadline::kJournal, id.value});
   if (const auto edge = edges_.find(job.edge.node); edge != edges_.end() && edge->second.actor == job.edge) edge->second.jobs.erase(id);
 }
 
@@ -177,6 +185,7 @@ void Coordinator::on(const CancelJob& cancel, Outbox& out) {
 void Coordinator::on(const JobFailed& failed, Outbox& out) {
   if (!from_member(out)) return;
   if (moves_.contains(failed.job)) end_move(failed.job, false, out);
+  if (const auto it = jobs_.find(failed.job); it != jobs_.end() && it->second.recovery) forget_place(*it->second.recovery, out.sender().node);
   const auto it = jobs_.find(failed.job);
   if (it == jobs_.end() || it->second.phase != Phase::kPlaced || it->second.epoch != failed.epoch) return;
   withdraw(failed.job, it->second, out);
@@ -195,8 +204,11 @@ void Coordinator::on(const TokenBatch& batch, Outbox& out) {
 
 void Coordinator::take_token(const TokenItem& item, Outbox& out) {
   const auto it = jobs_.find(item.job);
-  if (it == jobs_.end() || it->second.epoch != item.epoch || it->second.phase != Phase::kPlaced) return;
+  if (it == jobs_.end()) return;
   Job& job = it->second;
+  // One that is being recovered goes on at its worker meanwhile; whichever attempt it is, its tokens are the same.
+  const bool wanted = job.recovery || (job.epoch == item.epoch && job.phase == Phase::kPlaced);
+  if (!wanted) return;
   if (job.emitted.note(item)) {
     if (job.deaths == 0 || job.emitted.count() <= job.known) return;
     job.deaths = 0;  // it can be computed
@@ -215,8 +227,14 @@ void Coordinator::take_batch(const TokenBatch& batch, NodeId worker, Outbox& out
 
 void Coordinator::take_finish(const JobFinish& finish, NodeId worker, Outbox& out) {
   const auto it = jobs_.find(finish.job);
-  if (it == jobs_.end() || it->second.epoch != finish.epoch || it->second.phase != Phase::kPlaced) return;
+  if (it == jobs_.end()) return;
   Job& job = it->second;
+  if (job.recovery) {
+    job.recovery->finished = true;
+    forget_place(*job.recovery, worker);
+    return settle(finish.job, job, out);
+  }
+  if (job.epoch != finish.epoch || job.phase != Phase::kPlaced) return;
   // A prefill worker whose first token was the last: the decode half must let go of its blocks.
   for (const auto& [holder, tokens] : job.holders)
     if (holder.first != worker) out.send(workers_.at(holder.first).actor, CancelJob{finish.job, finish.epoch});

@@ -8,6 +8,7 @@
 namespace baton {
 namespace {
 
+constexpr std::size_t kDrainersMax = 1024;
 constexpr std::uint32_t kMovesAtOnce = 8;  // of one worker: the streams that wait for their turn go on meanwhile
 
 const char* word(Role role) { return role == Role::kPrefill ? "prefill" : role == Role::kDecode ? "decode" : "both"; }
@@ -33,7 +34,10 @@ void Coordinator::on(const ClusterCommand& command, Outbox& out) {
         start_drain(*node, "as asked", out);
       }
       // Whoever has no answer yet asks again.
-      if (std::find(member.drainers.begin(), member.drainers.end(), asker) == member.drainers.end()) member.drainers.push_back(asker);
+      const bool fresh = std::find(member.drainers.begin(), member.drainers.end(), asker) == member.drainers.end();
+      if (fresh && member.drainers.size() >= kDrainersMax)
+        return answer(fail(ErrorCode::kResourceExhausted, std::to_string(kDrainersMax) + " others wait for the end of this drain already"), {});
+      if (fresh) member.drainers.push_back(asker);
       note_drained(*node, out);
       break;
     }
@@ -48,6 +52,8 @@ void Coordinator::on(const ClusterCommand& command, Outbox& out) {
       answer({}, command.worker + " is " + word(command.role) + " now, " + count_of(member.jobs.size(), "job") + " on it go on");
       break;
     case ClusterAction::kProcessEnded:
+      if (options_.supervisor_key.empty() || command.key != options_.supervisor_key)
+        return answer(fail(ErrorCode::kInvalidArgument, "only the launcher of this cluster says that a process has ended"), {});
       if (member.hello.pid == command.pid) lose_worker(*node, command.crashed ? Loss::kDied : Loss::kSilent, "its process ended: " + command.detail, out);
       answer({}, {});
       break;

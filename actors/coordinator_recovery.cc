@@ -3,6 +3,7 @@
 // streams are open. A job goes on where it is as soon as a worker has it whole and its edge is here. What nobody has claimed when the
 // workers have had time to come back is resumed; what no edge has claimed when the edges have is ended.
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "actors/coordinator.h"
@@ -20,7 +21,7 @@ const char* count_word(std::size_t count) { return count == 1 ? "" : "s"; }
 void Coordinator::recover(const JournalRecords& records, Time now) {
   std::uint64_t life = 0;
   for (const auto& [key, record] : records) {
-    if (key.kind == kLifeRecord) life = 1 + std::stoull("0" + record);
+    if (key.kind == kLifeRecord && std::from_chars(record.data(), record.data() + record.size(), life).ec == std::errc{}) ++life;
     if (key.kind == kRoleRecord && record.size() > 1) roles_[record.substr(1)] = static_cast<Role>(std::min<unsigned>(static_cast<unsigned char>(record[0]), 2));
     JobRecord kept;
     if (key.kind != kJobRecord || !decode(PayloadView(JobRecord::kKind, record), kept)) continue;
@@ -91,6 +92,10 @@ void Coordinator::on(const EdgeReport& report, Outbox& out) {
       out.send(out.sender(), JobFailed{stream.job, 0, ErrorCode::kUnavailable, "the coordinator was lost, and the job with its journal: submit it again"});
       continue;
     }
+    // Where lives were not counted, because the journal was lost, an attempt may be one that the edge does not listen to.
+    const bool deaf = stream.epoch > job->second.epoch && job->second.phase != Phase::kResuming;
+    if (deaf) job->second.epoch = stream.epoch;
+    if (deaf && job->second.phase == Phase::kPlaced) lose_attempt(stream.job, job->second, "its edge knows of a later attempt", out);
     if (!job->second.recovery) continue;
     job->second.recovery->edge_here = true;
     job->second.recovery->edge_epoch = stream.epoch;
@@ -124,6 +129,7 @@ void Coordinator::take_held(const HeldJob& held, Member& member, Outbox& out) {
     return;
   }
   Job& job = it->second;
+  if (!held.finished) hold(held, job, member);
   for (std::uint32_t i = 0; i < held.tokens.size(); ++i) {
     if (job.emitted.note({held.job, held.epoch, i, held.tokens[i]}, false)) continue;
     withdraw(held.job, job, out);
@@ -131,15 +137,19 @@ void Coordinator::take_held(const HeldJob& held, Member& member, Outbox& out) {
     forget_if_released(held.job);
     return;
   }
-  if (!held.finished) hold(held, job, member);
   if (job.phase == Phase::kPlaced) {
     if (held.finished) take_finish(held.finish, node, out);
     return;
   }
   Recovery& recovery = *job.recovery;
+  job.epoch = std::max(job.epoch, held.epoch);
+  // Of several attempts the latest counts.
+  const auto note = [&](std::optional<std::pair<NodeId, Epoch>>& place) {
+    if (!place || place->second < held.epoch) place = {node, held.epoch};
+  };
   if (held.finished) recovery.finished = true;
-  else if (held.kind == HeldKind::kWhole) recovery.whole = {node, held.epoch};
-  else (held.kind == HeldKind::kPrefillHalf ? recovery.prefill : recovery.decode) = {node, held.epoch};
+  else if (held.kind == HeldKind::kWhole) note(recovery.whole);
+  else note(held.kind == HeldKind::kPrefillHalf ? recovery.prefill : recovery.decode);
   if (!recovery.whole && recovery.prefill && recovery.decode && recovery.prefill->second == recovery.decode->second) recovery.whole = recovery.decode;
   settle(held.job, job, out);
 }
@@ -154,12 +164,19 @@ void Coordinator::hold(const HeldJob& held, Job& job, Member& member) {
   member.jobs.insert(held.job);
 }
 
+// What that worker had reported is gone.
+void Coordinator::forget_place(Recovery& recovery, NodeId node) {
+  for (auto* place : {&recovery.whole, &recovery.prefill, &recovery.decode})
+    if (*place && (*place)->first == node) place->reset();
+}
+
 // Goes on with a job that was found, if everything that is needed for it is here.
 void Coordinator::settle(JobId id, Job& job, Outbox& out) {
   if (!job.recovery || !job.recovery->edge_here || (!job.recovery->whole && !job.recovery->finished)) return;
   const Recovery recovery = *std::exchange(job.recovery, std::nullopt);
-  // A worker that was cut off before the coordinator died may have an attempt that the edge does not listen to any more.
-  const bool in_time = recovery.whole && recovery.whole->second >= recovery.edge_epoch;
+  // A worker that was cut off before the coordinator died may have an attempt that the edge does not listen to any more; and one that
+  // has reported may have died since, or finished it.
+  const bool in_time = recovery.whole && recovery.whole->second >= recovery.edge_epoch && job.holders.contains(*recovery.whole);
   if (recovery.adopted || !in_time) {
     // The edge is another one, which workers do not know, and needs tokens from the beginning; or the end alone is missing. Whoever has
     // the KV goes on.
@@ -172,6 +189,8 @@ void Coordinator::settle(JobId id, Job& job, Outbox& out) {
   job.epoch = recovery.whole->second;
   job.prefill = recovery.prefill && recovery.prefill->second == job.epoch ? recovery.prefill->first : job.decode;
   job.known = job.emitted.count();
+  for (const auto& [holder, tokens] : job.holders)  // earlier attempts, of workers that were cut off
+    if (holder.second < job.epoch) out.send(workers_.at(holder.first).actor, CancelJob{id, holder.second});
 }
 
 // Whoever has not come back by now is not waited for.

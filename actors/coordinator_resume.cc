@@ -42,6 +42,7 @@ void Coordinator::lose_attempt(JobId id, Job& job, const std::string& reason, Ou
 void Coordinator::resume(JobId id, Job& job, Outbox& out) {
   end_probation(job);
   drop_move(job, out);
+  timers_.cancel({Deadline::kDelivery, id.value});
   job.phase = Phase::kResuming;
   out.send(job.edge, ResumeQuery{id, next_epoch(job)});
 }

@@ -131,7 +131,8 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
     lists->bad_words = bad_word_ids(tokenizer_, submit.bad_words);
     submit.sampling.lists = std::move(lists);
   }
-  if (submit.n > 1 && !submit.seed_given) submit.sampling.seed = out.random().next();  // one for all choices
+  // Here, not at the coordinator: one for all choices, and the same for a next life of it that is asked again.
+  if (!submit.seed_given) submit.sampling.seed = out.random().next();
   submit.sampling.choice = 0;
   Request request;
   request.client = out.sender();
@@ -147,7 +148,7 @@ void Edge::open_request(ClientSubmit submit, std::vector<TokenId> prompt, Outbox
   AdmitJob admit;
   admit.prompt = std::move(prompt);
   admit.sampling = submit.sampling;
-  admit.seed_given = submit.seed_given || submit.n > 1;
+  admit.seed_given = true;
   admit.time_limit_ns = submit.time_limit_ns;
   admit.cache_salt = submit.cache_salt;
   JobId first{out.random().next()};

@@ -50,7 +50,8 @@ void Edge::keep_end(const std::string& id, KeptAnswers::End end, Outbox& out) {
   KeptAnswers::Answer* answer = kept_.find(id);
   if (answer == nullptr) return;
   // Of a job that was adopted the viewer may have more than has come out again.
-  if (auto* done = std::get_if<ClientDone>(&end)) done->completion_tokens = std::max(done->completion_tokens, answer->viewer_from);
+  if (auto* done = std::get_if<ClientDone>(&end); done != nullptr && adopted_.contains(id))
+    done->completion_tokens = std::max(done->completion_tokens, std::min(answer->viewer_from, requests_.at(by_id_.at(id)).sampling.max_tokens));
   kept_.end(id, std::move(end), out.now());
   out.wake_at(kept_.next_expiry());
   replay(*answer, out);

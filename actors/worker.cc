@@ -51,11 +51,15 @@ void Worker::on(const JoinAccepted& accepted, Outbox& out) {
   if (out.sender().node != options_.coordinator_node || joined_) return;
   coordinator_ = out.sender();
   joined_ = true;
-  if (std::exchange(orphaned_at_, std::nullopt)) report_jobs(out);
+  if (std::exchange(orphaned_at_, std::nullopt)) {
+    if (coordinator_ != former_) end_fetches(out);
+    report_jobs(out);
+  }
   heartbeat_interval_ = Duration(static_cast<std::int64_t>(accepted.heartbeat_interval_ns));
   heartbeat_miss_ = std::max(accepted.heartbeat_miss, 1u);
   last_heard_ = out.now();
-  heartbeat(out);
+  if (leaving_) leave(out);
+  else heartbeat(out);
 }
 
 void Worker::on(const JoinRefused& refused, Outbox& out) {
@@ -149,6 +153,14 @@ void Worker::lose_coordinator(Outbox& out) {
 // One that was only slow goes on speaking, and what it says counts: links do not lose it.
 bool Worker::from_coordinator(const Outbox& out) const { return out.sender() == coordinator_ || (orphaned_at_ && out.sender() == former_); }
 
+// Another life of the coordinator does not know of them, and nobody waits for them.
+void Worker::end_fetches(Outbox& out) {
+  std::vector<std::uint64_t> fetches;
+  for (const auto& [id, sequence] : sequences_)
+    if (sequence.fetch && sequence.phase != SequencePhase::kEnding) fetches.push_back(id);
+  for (const std::uint64_t id : fetches) end(sequences_.at(id), out);
+}
+
 void Worker::report_jobs(Outbox& out) {
   constexpr std::size_t kTokensPerReport = 1u << 16;
   JobReport report;
@@ -220,6 +232,7 @@ void Worker::on(const RoleChange& change, Outbox& out) {
 }
 
 void Worker::leave(Outbox& out) {
+  leaving_ = true;  // and said again to whoever coordinates next
   if (!joined_) return;
   out.send(coordinator_, WorkerLeaving{});
   heartbeat(out);  // is answered after all that the coordinator sent before it knew

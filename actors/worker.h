@@ -120,6 +120,7 @@ class Worker {
   bool cut_off(const PeerKey& peer);
   void lose_coordinator(Outbox& out);
   bool from_coordinator(const Outbox& out) const;
+  void end_fetches(Outbox& out);
   void report_jobs(Outbox& out);
 
   // worker_steps.cc: continuous batching and the life of a sequence
@@ -205,12 +206,13 @@ class Worker {
   Role role_;
   bool joined_ = false;
   std::optional<Time> orphaned_at_;    // a coordinator that had given it jobs is gone; they go on
-  std::deque<HeldJob> unreported_;     // ended since then, or just before; at most kUnreportedMax
+  std::deque<HeldJob> unreported_;     // ended since then; at most kUnreportedMax
   Duration heartbeat_interval_{};
   std::uint32_t heartbeat_miss_ = 0;
   Time next_heartbeat_ = kNever;  // the next hello, until it is answered
   Time last_heard_{};
   std::uint32_t beats_unanswered_ = 0;
+  bool leaving_ = false;
   std::uint32_t leave_acks_ = 0;  // until all that was said before leave() has been heard
   Time leave_limit_{};
   Heartbeat stats_;

@@ -21,6 +21,7 @@
 #include "launcher/port_owner.h"
 #include "launcher/remote_worker.h"
 #include "launcher/shared_memory.h"
+#include "runtime/actor/real_loop.h"
 #include "runtime/base/log.h"
 
 namespace baton {
@@ -195,7 +196,9 @@ Result<void> ClusterRun::prepare(bool detached) {
     if (log < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) return fail(ErrorCode::kIo, "cannot write " + logs[0]);
     close(log);
   }
-  std::remove((state_->path() + "/journal").c_str());  // of an earlier cluster, whose launcher was killed
+  remove_journal(state_->path());  // of an earlier cluster, whose launcher was killed
+  supervisor_key_ = to_hex(random_incarnation().value) + to_hex(random_incarnation().value);
+  RETURN_IF_ERROR(write_file(supervisor_key_path(state_->path()), supervisor_key_));
   RETURN_IF_ERROR(write_file(state_->path() + "/topology.yaml", text_));
   ClusterEntry entry{topology_.name, state_->path(), coordinator.jobs, topology_.file, 0, {}};
   entry.stop_limit = topology_.lifecycle.drain_timeout + kWorkerStopLimit + kKillLimit;
@@ -338,6 +341,7 @@ void ClusterRun::tell_coordinator(const ProcessEnd& end) {
   notice.pid = static_cast<std::uint32_t>(end.pid);
   notice.detail = end.how;
   notice.crashed = end.crashed && !end.expected;
+  notice.key = supervisor_key_;
   line_.ask(notice, kNoticeLimit);
 }
 
@@ -366,7 +370,8 @@ int ClusterRun::stop(bool at_once, int exit_status) {
   while (supervisor_.running() > 0 && launcher_now() < deadline) supervisor_.wait(kPollPause, -1);
   if (state_) {
     unregister_cluster(home_folder(), topology_.name);
-    for (const char* file : {"/cluster.json", "/journal"}) std::remove((state_->path() + file).c_str());
+    remove_journal(state_->path());
+    for (const std::string& file : {state_->path() + "/cluster.json", supervisor_key_path(state_->path())}) std::remove(file.c_str());
   }
   announcer_.err(topology_.name + " is down\n");
   announcer_.finish(exit_status);

@@ -78,6 +78,7 @@ class ClusterRun {
   CoordinatorLine line_;
   Fleet fleet_;
   std::optional<LauncherSocket> socket_;  // while it serves
+  std::string supervisor_key_;  // shows the coordinator that it is the launcher who speaks
   Time started_{};
   std::string progress_;  // as shown
 };

@@ -30,7 +30,6 @@ const char* name_of(EventKind kind) {
     case EventKind::kDraining: return "draining";
     case EventKind::kDrained: return "drained";
     case EventKind::kRole: return "role";
-    case EventKind::kMoved: return "moved";
     case EventKind::kQuarantined: return "quarantined";
     case EventKind::kRecovered: return "recovered";
     case EventKind::kDegraded: return "degraded";

@@ -185,7 +185,7 @@ Result<void> JobsClient::follow(Stream stream, Interrupt interrupt, const std::f
     } else if (const auto* down = std::get_if<LinkDown>(&*answer)) {
       const Error lost{ErrorCode::kUnavailable, "lost the coordinator at " + connection_->address + " (" + down->reason +
                                                     ") and the job with it; if `baton status` shows the cluster, submit it again"};
-      if (give_up_at != kNever || !stream.accepted || !stream.may_come_back || !come_back(stream)) return tl::unexpected(lost);
+      if (give_up_at != kNever || !stream.accepted || !stream.may_come_back || !come_back(stream, interrupted)) return tl::unexpected(lost);
       speak_at = real_now() + kSpeakUp;
     }
   }
@@ -193,10 +193,10 @@ Result<void> JobsClient::follow(Stream stream, Interrupt interrupt, const std::f
 
 // A coordinator that died comes back and knows the job: this client goes on behind what it has. False: nobody came back, or whoever did
 // does not have the job.
-bool JobsClient::come_back(const Stream& stream) {
+bool JobsClient::come_back(const Stream& stream, const std::function<bool()>& interrupted) {
   const Time deadline = real_now() + kComeBack;
   Time known_by = kNever;  // from the first answer on
-  while (real_now() < std::min(deadline, known_by)) {
+  while (real_now() < std::min(deadline, known_by) && !(interrupted && interrupted())) {
     auto fresh = dial(connection_->address);
     if (!fresh) return false;
     (*fresh)->tag = connection_->tag;

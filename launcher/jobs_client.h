@@ -59,7 +59,7 @@ class JobsClient {
   };
   static Result<std::unique_ptr<Connection>> dial(const std::string& address);
   Result<void> follow(Stream stream, Interrupt interrupt, const std::function<void(const Event&)>& on_event, const std::function<bool()>& interrupted);
-  bool come_back(const Stream& stream);
+  bool come_back(const Stream& stream, const std::function<bool()>& interrupted);
   explicit JobsClient(std::unique_ptr<Connection> connection);
   std::unique_ptr<Connection> connection_;
 };

@@ -224,6 +224,7 @@ void SimCluster::worker_ended(const std::string& name, bool crashed) {
     ended.pid = pids_.at(name);
     ended.detail = crashed ? "killed" : "exit status 1";
     ended.crashed = crashed;
+    ended.key = options_.coordinator.supervisor_key;
     heap_.after(options_.notice_after, [this, ended] { command(ended); });
   }
   heap_.after(options_.restart_after, [this, name] {

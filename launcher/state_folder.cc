@@ -81,6 +81,14 @@ StateFolder::~StateFolder() {
   if (lock_ >= 0) close(lock_);
 }
 
+std::string journal_path(const std::string& state) { return state + "/journal"; }
+
+void remove_journal(const std::string& state) {
+  for (const char* end : {"", ".new"}) std::remove((journal_path(state) + end).c_str());
+}
+
+std::string supervisor_key_path(const std::string& state) { return state + "/supervisor.key"; }
+
 pid_t lock_holder(const std::string& state) {
   const int lock = open((state + "/lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (lock < 0) return 0;

@@ -5,6 +5,7 @@
 //   STATE/launcher.sock   where a launcher that serves takes `baton scale` (launcher_socket.h)
 //   STATE/topology.yaml   the text the cluster was started with; restarted processes read it, not the edited original
 //   STATE/journal         jobs that the coordinator has taken and not ended (runtime/journal/file_journal.h); gone after a good end
+//   STATE/supervisor.key  what shows the coordinator that it is its launcher who speaks
 //   STATE/logs/NAME.log   what each process wrote, the last run's in NAME.log.1
 //   STATE/progress/NAME   how far a worker is before it joins (load_progress.h)
 //   ~/.local/state/baton/clusters/NAME   where to find it: "key=value" lines
@@ -47,6 +48,11 @@ class StateFolder {
   std::string path_;
   int lock_;
 };
+
+std::string journal_path(const std::string& state);
+// And what a crash in the middle of writing it anew has left.
+void remove_journal(const std::string& state);
+std::string supervisor_key_path(const std::string& state);
 
 // Whether some launcher holds the folder's lock, and its pid (0: nobody).
 pid_t lock_holder(const std::string& state);

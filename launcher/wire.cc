@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -24,6 +25,7 @@
 #include "launcher/load_progress.h"
 #include "launcher/process_parts.h"
 #include "launcher/shared_memory.h"
+#include "launcher/state_folder.h"
 #include "models/model_path.h"
 #include "runtime/actor/real_loop.h"
 #include "runtime/base/log.h"
@@ -42,6 +44,7 @@ Role role_of(PoolRole role) {
 CoordinatorOptions coordinator_options(const Topology& topology) {
   CoordinatorOptions options;
   options.cluster_name = topology.name;
+  std::ifstream(supervisor_key_path(topology.coordinator.state)) >> options.supervisor_key;
   options.pid = static_cast<std::uint32_t>(getpid());
   options.heartbeat_interval = topology.lifecycle.heartbeat_interval;
   options.heartbeat_miss = topology.lifecycle.heartbeat_miss;
@@ -181,8 +184,7 @@ int run_coordinator(const Topology& topology) {
   const auto model = load_edge_model(topology);
   if (!model) return failed("coordinator", model.error());
 
-  const std::string journal_path = topology.coordinator.state + "/journal";
-  auto journal_file = FileJournal::open(journal_path);
+  auto journal_file = FileJournal::open(journal_path(topology.coordinator.state));
   if (!journal_file) return failed("coordinator", journal_file.error());
   const JournalRecords records = (*journal_file)->take_records();
   std::optional<Coordinator> coordinator;
@@ -197,11 +199,12 @@ int run_coordinator(const Topology& topology) {
   if (!control_loop) return failed("coordinator", control_loop.error());
   signalled = control_loop->get();
   exit.attach(**control_loop);
-  JournalThread journal(std::move(*journal_file), (*control_loop)->executor(), 0, [](const std::string& why) {
+  std::optional<JournalThread> journal;
+  journal.emplace(std::move(*journal_file), (*control_loop)->executor(), 0, [](const std::string& why) {
     if (why.empty()) log_info("coordinator", "the journal can be written again");
     else log_error("coordinator", "the journal cannot be written: jobs would not outlive this process", {{"why", why}});
   });
-  coordinator.emplace(coordinator_options(topology), &journal);
+  coordinator.emplace(coordinator_options(topology), &*journal);
   coordinator->recover(records, real_now());
   coordinator->start(real_now());
   ActorCell<Coordinator> coordinator_cell(*coordinator);
@@ -235,7 +238,10 @@ int run_coordinator(const Topology& topology) {
   (*jobs_loop)->stop();
   edge_thread.join();
   (*control_loop)->remove(0);
-  unlink(journal_path.c_str());  // a good end: nobody is to find these jobs, or their prompts
+  // A good end: nobody is to find these prompts. After any other one the next life goes on with the jobs.
+  const bool nothing_left = exit.code() == 0 && coordinator->jobs() == 0;
+  journal.reset();
+  if (nothing_left) remove_journal(topology.coordinator.state);
   return exit.code();
 }
 

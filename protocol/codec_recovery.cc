@@ -56,6 +56,7 @@ static void put(ClusterCommand::Builder b, const baton::ClusterCommand& m) {
   b.setPid(m.pid);
   b.setDetail(text_of(m.detail));
   b.setCrashed(m.crashed);
+  b.setKey(text_of(m.key));
 }
 static void get(ClusterCommand::Reader r, baton::ClusterCommand& m) {
   m.tag = r.getTag();
@@ -65,6 +66,7 @@ static void get(ClusterCommand::Reader r, baton::ClusterCommand& m) {
   m.pid = r.getPid();
   m.detail = string_of(r.getDetail(), 1024, "detail");
   m.crashed = r.getCrashed();
+  m.key = string_of(r.getKey(), 128, "key");
 }
 
 static void put(ClusterCommandDone::Builder b, const baton::ClusterCommandDone& m) {

@@ -691,8 +691,9 @@ struct TraceReport {  # kind 77
 
 struct ClusterEvent {
   # kind: 0 the coordinator started, 1 a member joined, 2 an edge left, 3 a worker was lost, 4 one was refused, 5 jobs were placed again,
-  # 6 the cluster is being stopped or a worker drained, 7 a worker has no job any more, 8 a worker has another role, 9 jobs were moved, 10 a job was
-  # refused because workers died of it. seq counts from 1 in each life of the coordinator.
+  # 6 the cluster is being stopped or a worker drained, 7 a worker has no job any more, 8 a worker has another role, 9 a job was refused because
+  # workers died of it, 10 jobs were found in the journal, or it can be written again, 11 it cannot. seq counts from 1 in each life of the
+  # coordinator.
   seq @0 :UInt64;
   kind @1 :UInt8;
   ageNs @2 :UInt64;
@@ -735,6 +736,7 @@ struct ClusterCommand {  # kind 81
   pid @4 :UInt32;
   detail @5 :Text;
   crashed @6 :Bool;  # it did not exit of its own will: its jobs may be the cause
+  key @7 :Text;      # action 3: the supervisor's, which any client of this socket could claim to be
 }
 
 struct ClusterCommandDone {  # kind 82

@@ -543,7 +543,7 @@ struct TraceReport {
   JobTimeline timeline;
 };
 
-enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6, kDrained = 7, kRole = 8, kMoved = 9, kQuarantined = 10, kRecovered = 11, kDegraded = 12 };
+enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6, kDrained = 7, kRole = 8, kQuarantined = 9, kRecovered = 10, kDegraded = 11 };
 struct ClusterEvent {
   std::uint64_t seq = 0;  // 1, 2, … in one life of the coordinator
   EventKind kind = EventKind::kStarted;
@@ -585,6 +585,7 @@ struct ClusterCommand {
   std::uint32_t pid = 0;    // kProcessEnded: of the life that is over
   std::string detail;       // kProcessEnded: how
   bool crashed = false;     // kProcessEnded: it did not exit of its own will, so its jobs may be the cause
+  std::string key = {};     // kProcessEnded: what shows that its supervisor says so
 };
 // Back. Of kDrain: once the worker has no job any more.
 struct ClusterCommandDone {

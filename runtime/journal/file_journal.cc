@@ -76,6 +76,7 @@ Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& path) 
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) return tl::unexpected(failure("cannot open the journal", path));
   std::unique_ptr<FileJournal> journal(new FileJournal(path, file));
+  ::unlink((path + ".new").c_str());  // of a life that was killed while it wrote the file anew
   RETURN_IF_ERROR(journal->read());
   return journal;
 }
@@ -102,15 +103,10 @@ Result<void> FileJournal::read() {
     if (number_at<std::uint64_t>(head, 0) != check_of(rest, number_ + 1) || number_at<std::uint32_t>(head, 12) > 0xff) break;
     ++number_;
     const JournalKey key{static_cast<std::uint8_t>(number_at<std::uint32_t>(head, 12)), number_at<std::uint64_t>(head, 16)};
-    if (const auto old = live_.find(key); old != live_.end()) live_bytes_ -= old->second.bytes;
-    if (length == kErased) {
-      live_.erase(key);
-      records_.erase(key);
-    } else {
-      live_[key] = {at, kHeadBytes + value};
-      live_bytes_ += kHeadBytes + value;
-      records_[key] = std::string(rest.substr(kHeadBytes - 8));
-    }
+    const Place place{at, kHeadBytes + value};
+    enter(key, length == kErased ? nullptr : &place);
+    if (length == kErased) records_.erase(key);
+    else records_[key] = std::string(rest.substr(kHeadBytes - 8));
     at += kHeadBytes + value;
   }
   if (at < bytes->size() && ftruncate(file_, static_cast<off_t>(at)) != 0) return tl::unexpected(failure("cannot cut", path_));
@@ -118,26 +114,26 @@ Result<void> FileJournal::read() {
   return {};
 }
 
-void FileJournal::append(const JournalKey& key, std::uint32_t length, std::string_view value) {
-  const std::string record = record_of(key, length, value, ++number_);
+// Where the file has the key's record now; null: it has none.
+void FileJournal::enter(const JournalKey& key, const Place* place) {
   if (const auto old = live_.find(key); old != live_.end()) {
     live_bytes_ -= old->second.bytes;
     live_.erase(old);
   }
-  if (length != kErased) {
-    live_[key] = {file_bytes_ + buffer_.size(), record.size()};
-    live_bytes_ += record.size();
-  }
-  buffer_ += record;
+  if (place == nullptr) return;
+  live_[key] = *place;
+  live_bytes_ += place->bytes;
 }
 
-void FileJournal::put(const JournalKey& key, std::string_view value) {
-  if (value.size() > kValueBytesMax) return;
-  append(key, static_cast<std::uint32_t>(value.size()), value);
+bool FileJournal::put(const JournalKey& key, std::string value) {
+  if (value.size() > kValueBytesMax) return false;
+  unwritten_[key] = std::move(value);
+  return true;
 }
 
 void FileJournal::erase(const JournalKey& key) {
-  if (live_.contains(key)) append(key, kErased, {});
+  if (live_.contains(key)) unwritten_[key] = std::nullopt;
+  else unwritten_.erase(key);
 }
 
 Result<void> FileJournal::write_all(int file, std::string_view bytes, std::uint64_t offset) {
@@ -152,15 +148,27 @@ Result<void> FileJournal::write_all(int file, std::string_view bytes, std::uint6
 }
 
 Result<void> FileJournal::sync() {
-  if (!buffer_.empty()) {
-    RETURN_IF_ERROR(write_all(file_, buffer_, file_bytes_));
+  if (!unwritten_.empty()) {
+    std::string bytes;
+    std::map<JournalKey, Place> places;
+    std::uint64_t number = number_;
+    for (const auto& [key, value] : unwritten_) {
+      const std::string record = record_of(key, value ? static_cast<std::uint32_t>(value->size()) : kErased, value ? *value : std::string(), ++number);
+      places[key] = {file_bytes_ + bytes.size(), record.size()};
+      bytes += record;
+    }
+    RETURN_IF_ERROR(write_all(file_, bytes, file_bytes_));
     if (fdatasync(file_) != 0) return tl::unexpected(failure("cannot write", path_));
-    file_bytes_ += buffer_.size();
-    buffer_.clear();
+    for (const auto& [key, value] : unwritten_) enter(key, value ? &places.at(key) : nullptr);
+    unwritten_.clear();
+    number_ = number;
+    file_bytes_ += bytes.size();
   }
   const std::uint64_t dead = file_bytes_ - std::min(file_bytes_, live_bytes_ + kMagic.size());
-  if (dead < std::max(kRewriteFrom, live_bytes_)) return {};
-  return rewrite();
+  if (dead < std::max(kRewriteFrom, live_bytes_) || file_bytes_ < rewrite_from_) return {};
+  // All of it is on the disk; that it could be smaller is no reason to promise less, nor to try with every group.
+  if (!rewrite()) rewrite_from_ = file_bytes_ + kRewriteFrom;
+  return {};
 }
 
 // The live records into a new file, which then takes the old one's name: whichever a crash leaves is whole.

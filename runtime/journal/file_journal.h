@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/base/result.h"
@@ -32,11 +33,11 @@ class FileJournal {
 
   // What the file held when it was opened; moves out.
   JournalRecords take_records() { return std::move(records_); }
-  // Into memory; sync() writes.
-  void put(const JournalKey& key, std::string_view value);
+  // Into memory; sync() writes. False: the value is above kValueBytesMax.
+  bool put(const JournalKey& key, std::string value);
   void erase(const JournalKey& key);
-  // Writes what was put since the last call and waits until the disk has it. An error leaves the file as it was before: what was put is
-  // written by the next call.
+  // Writes what was put since the last call and waits until the disk has it. An error leaves the file as it was before: what is still
+  // wanted of it is written by the next call, so a disk that stays full costs the memory of what lives, and no more.
   Result<void> sync();
   std::uint64_t file_bytes() const { return file_bytes_; }
   std::uint64_t live_bytes() const { return live_bytes_; }
@@ -48,7 +49,7 @@ class FileJournal {
   };
   FileJournal(std::string path, int file) : path_(std::move(path)), file_(file) {}
   Result<void> read();
-  void append(const JournalKey& key, std::uint32_t length, std::string_view value);
+  void enter(const JournalKey& key, const Place* place);
   Result<void> write_all(int file, std::string_view bytes, std::uint64_t offset);
   Result<void> rewrite();
 
@@ -56,10 +57,11 @@ class FileJournal {
   int file_ = -1;
   JournalRecords records_;
   std::map<JournalKey, Place> live_;
-  std::string buffer_;              // put and not yet written
+  std::map<JournalKey, std::optional<std::string>> unwritten_;  // nothing: an erasure of what the file has
   std::uint64_t number_ = 0;        // of the last record
   std::uint64_t file_bytes_ = 0;    // written
   std::uint64_t live_bytes_ = 0;
+  std::uint64_t rewrite_from_ = 0;  // file_bytes() below which it is not tried again
 };
 
 }  // namespace baton

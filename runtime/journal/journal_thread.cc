@@ -45,16 +45,18 @@ void JournalThread::run() {
       if (waiting_.empty()) return;
       group.swap(waiting_);
     }
-    for (const Write& write : group) {
-      if (write.record) file_->put(write.key, *write.record);
-      else file_->erase(write.key);
+    std::vector<bool> taken;
+    for (Write& write : group) {
+      taken.push_back(!write.record || file_->put(write.key, std::move(*write.record)));
+      if (!write.record) file_->erase(write.key);
     }
     const Result<void> written = file_->sync();
-    if (!written) on_error_(written.error().message);
-    else if (failing) on_error_({});
+    if (!written && !failing) on_error_(written.error().message);
+    else if (written && failing) on_error_({});
     failing = !written;
-    for (Write& write : group)
-      if (write.durable) executor_.post(slot_, [durable = std::move(write.durable), ok = written.has_value()](Outbox& out) { durable(ok, out); });
+    for (std::size_t i = 0; i < group.size(); ++i)
+      if (group[i].durable)
+        executor_.post(slot_, [durable = std::move(group[i].durable), ok = written.has_value() && taken[i]](Outbox& out) { durable(ok, out); });
   }
 }
 

@@ -65,6 +65,7 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
     crowded.limits.max_num_seqs = 64;
   }
   options.coordinator.cluster_name = "sim";
+  options.coordinator.supervisor_key = "sim";
   options.coordinator.request_time_limit = seconds(20);
   options.coordinator.heartbeat_interval = milliseconds(between(random, 20, 200));
   options.coordinator.heartbeat_miss = between(random, 3, 6);

@@ -9,7 +9,7 @@ namespace baton {
 namespace {
 
 struct CoordinatorCommands : ::testing::Test {
-  CoordinatorCommands() : coordinator(CoordinatorOptions{}) {
+  CoordinatorCommands() : coordinator({.supervisor_key = "secret"}) {
     out.set_sender(edge);
     coordinator.on(EdgeHello{}, out);
     join(first, "both-0", 50);
@@ -43,6 +43,7 @@ struct CoordinatorCommands : ::testing::Test {
     made.tag = tag;
     made.action = action;
     made.worker = worker;
+    made.key = "secret";
     return made;
   }
   void ask(const ClusterCommand& asked) {

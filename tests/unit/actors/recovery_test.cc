@@ -27,8 +27,13 @@ struct MemoryJournal final : Journal {
 
 struct RecoveryTest : ::testing::Test {
   RecoveryTest() { begin({}); }
+  static CoordinatorOptions options() {
+    CoordinatorOptions options;
+    options.supervisor_key = "secret";
+    return options;
+  }
   void begin(const JournalRecords& records) {
-    coordinator.emplace(CoordinatorOptions{}, &journal);
+    coordinator.emplace(options(), &journal);
     coordinator->recover(records, out.now());
     out.set_sender(edge);
     coordinator->on(EdgeHello{}, out);
@@ -65,7 +70,7 @@ struct RecoveryTest : ::testing::Test {
     for (std::uint32_t i = 0; i < count; ++i) list.push_back(token(i));
     return list;
   }
-  void command(ClusterAction action, const std::string& worker, Role role = Role::kBoth, std::uint32_t pid = 1) {
+  void command(ClusterAction action, const std::string& worker, Role role = Role::kBoth, std::uint32_t pid = 1, const std::string& key = "secret") {
     ClusterCommand command;
     command.tag = 5;
     command.action = action;
@@ -73,6 +78,7 @@ struct RecoveryTest : ::testing::Test {
     command.role = role;
     command.pid = pid;
     command.crashed = true;
+    command.key = key;
     out.set_sender(edge);
     coordinator->on(command, out);
   }
@@ -161,6 +167,42 @@ TEST_F(RecoveryTest, ATokenInBetweenOrASilentEndIsNoEvidence) {
   expect_sound();
 }
 
+TEST_F(RecoveryTest, OnlyTheLauncherSaysThatAProcessHasEnded) {
+  join(first, "both-0", Role::kBoth, 1);
+  admit(7);
+  out.clear();
+  command(ClusterAction::kProcessEnded, "both-0", Role::kBoth, 1, "guess");
+  ASSERT_EQ(answers().size(), 1u);
+  EXPECT_FALSE(answers().front().ok);
+  EXPECT_EQ(coordinator->workers(), 1u);
+  EXPECT_TRUE(out.messages<ResumeQuery>().empty());
+}
+
+// A resumed job waits for its edge, not for its delivery: the time limit of that may not put it into the queue a second time.
+TEST_F(RecoveryTest, AFinishedJobThatIsResumedIsCountedOnce) {
+  join(first, "both-0", Role::kBoth);
+  AdmitJob asked;
+  asked.job = JobId{7};
+  asked.prompt = {1, 2, 3};
+  asked.sampling.max_tokens = 2;
+  asked.sampling.prompt_logprobs = 1;
+  out.set_sender(edge);
+  coordinator->on(asked, out);
+  tokens(first, 7, 1, 0, 2);
+  TokenBatch end;
+  end.finished.push_back({JobId{7}, 1, FinishReason::kLength, 2, 0, {}});
+  out.set_sender(first);
+  coordinator->on(end, out);
+  coordinator->on(RelayedBatch{edge, {}}, out);
+  command(ClusterAction::kDrain, "both-0");  // refused, and with the queue held up by nothing else
+  coordinator->on(LinkDown{first.node, first.incarnation, "gone"}, out);
+  out.set_sender(edge);
+  coordinator->on(ResumePoint{JobId{7}, 2, {}, true}, out);
+  out.advance(std::chrono::seconds(3));
+  coordinator->tick(out);
+  expect_sound();
+}
+
 TEST_F(RecoveryTest, OfManyThatMayBeTheCauseOneIsTriedAtATime) {
   join(first, "both-0", Role::kBoth, 1);
   for (std::uint64_t job = 1; job <= 3; ++job) admit(job);
@@ -245,6 +287,73 @@ TEST_F(RecoveryTest, AnAdmissionIsPromisedOnceItIsWrittenDown) {
   EXPECT_FALSE(journal.records.contains({1, 7}));
 }
 
+TEST_F(RecoveryTest, ADiskThatHangsHoldsUpNoPromise) {
+  join(first, "both-0", Role::kBoth);
+  AdmitJob asked;
+  asked.job = JobId{7};
+  asked.prompt = {1, 2, 3};
+  asked.sampling.max_tokens = 2;
+  out.set_sender(edge);
+  coordinator->on(asked, out);
+  out.advance(std::chrono::milliseconds(900));
+  out.set_sender(first);
+  coordinator->on(Heartbeat{}, out);
+  out.advance(std::chrono::milliseconds(200));
+  coordinator->tick(out);
+  EXPECT_EQ(out.messages_to<JobAdmitted>(edge).size(), 1u);
+  journal.sync(out);
+  EXPECT_EQ(out.messages_to<JobAdmitted>(edge).size(), 1u) << "once is enough";
+}
+
+// The worker has reported the job, and is gone, or done with it, before the job's edge is back.
+TEST_F(RecoveryTest, AReportIsNotBelievedLongerThanItIsTrue) {
+  for (const bool dies : {true, false}) {
+    begin({});
+    join(first, "both-0", Role::kBoth);
+    admit(7);
+    const JournalRecords kept = journal.records;
+    begin(kept);
+    join(first, "both-0", Role::kBoth);
+    out.set_sender(first);
+    coordinator->on(JobReport{{{JobId{7}, 1, HeldKind::kWhole, ids(3), false, {}}}}, out);
+    tokens(first, 7, 1, 3, 5);  // it goes on meanwhile
+    if (dies) {
+      coordinator->on(LinkDown{first.node, first.incarnation, "gone"}, out);
+    } else {
+      TokenBatch end;
+      end.finished.push_back({JobId{7}, 1, FinishReason::kLength, 5, 0, {}});
+      end.released.push_back({JobId{7}, 1});
+      coordinator->on(end, out);
+    }
+    out.clear();
+    out.set_sender(edge);
+    coordinator->on(EdgeReport{{{JobId{7}, 1}}, true}, out);
+    out.advance(std::chrono::milliseconds(1100));
+    coordinator->tick(out);
+    ASSERT_EQ(out.messages_to<ResumeQuery>(edge).size(), 1u) << (dies ? "it died" : "it finished");
+    join(first, "both-0", Role::kBoth);
+    out.clear();
+    resume_at(7, 4097, 5);
+    ASSERT_EQ(out.messages_to<StartPrefill>(first).size(), 1u);
+    EXPECT_EQ(out.messages_to<StartPrefill>(first).front().emitted, ids(5)) << "also those that came before the edge did";
+    expect_sound();
+    journal.records.clear();
+  }
+}
+
+// Without a journal this life counts from the beginning, and the edge listens to later attempts only.
+TEST_F(RecoveryTest, AnAttemptIsAboveWhatItsEdgeListensTo) {
+  join(first, "both-0", Role::kBoth);
+  admit(7);
+  out.clear();
+  out.set_sender(edge);
+  coordinator->on(EdgeReport{{{JobId{7}, 9000}}, true}, out);
+  const auto queries = out.messages_to<ResumeQuery>(edge);
+  ASSERT_EQ(queries.size(), 1u);
+  EXPECT_EQ(queries.front().epoch, 9001u);
+  expect_sound();
+}
+
 TEST_F(RecoveryTest, WhatAWorkerHasGoesOnAndWhatNobodyHasIsResumed) {
   join(first, "both-0", Role::kBoth);
   admit(7);
@@ -311,7 +420,7 @@ TEST_F(RecoveryTest, AnotherLifeOfAnEdgeAdoptsWhatItsClientsWillAskFor) {
   coordinator->on(asked, out);
   admit(8);  // its client cannot come back
   const JournalRecords kept = journal.records;
-  coordinator.emplace(CoordinatorOptions{}, &journal);
+  coordinator.emplace(options(), &journal);
   coordinator->recover(kept, out.now());
   out.clear();
   const ActorRef next{edge.node, Incarnation{301}, 0, 0};

@@ -3,9 +3,11 @@
 #include "runtime/journal/file_journal.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
@@ -13,19 +15,16 @@
 #include <vector>
 
 #include "runtime/journal/journal_thread.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/test_outbox.h"
 
 namespace baton {
 namespace {
 
+using test::TemporaryFolder;
+
 class FileJournalTest : public ::testing::Test {
  protected:
-  FileJournalTest() {
-    char name[] = "/tmp/baton-journal.XXXXXX";
-    folder_ = mkdtemp(name);
-    path_ = folder_ + "/journal";
-  }
-  ~FileJournalTest() override { std::filesystem::remove_all(folder_); }
   std::unique_ptr<FileJournal> open() {
     auto journal = FileJournal::open(path_);
     EXPECT_TRUE(journal.has_value()) << journal.error().message;
@@ -37,7 +36,8 @@ class FileJournalTest : public ::testing::Test {
   }
   void write(const std::string& bytes) const { std::ofstream(path_, std::ios::binary | std::ios::trunc) << bytes; }
 
-  std::string folder_, path_;
+  const TemporaryFolder folder_;
+  const std::string path_ = folder_.path() + "/journal";
 };
 
 TEST_F(FileJournalTest, WhatWasPutAndNotErasedIsFoundAgain) {
@@ -130,6 +130,36 @@ TEST_F(FileJournalTest, MostlyDeadItIsWrittenAnewAndLosesNothing) {
   EXPECT_EQ(kept.at({1, 1}), "stays");
   EXPECT_EQ(kept.at({2, 1999}), big);
   EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
+}
+
+// What was put and erased while the disk was full is nobody's any more.
+TEST_F(FileJournalTest, AFullDiskKeepsWhatWasWrittenAndWritesWhatIsStillWantedLater) {
+  const auto journal = open();
+  journal->put({1, 1}, "before");
+  ASSERT_TRUE(journal->sync());
+  rlimit usual{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &usual), 0);
+  const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit full{journal->file_bytes() + 10, usual.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  for (std::uint64_t id = 2; id < 40; ++id) {
+    journal->put({1, id}, std::string(1000, 'x'));
+    EXPECT_FALSE(journal->sync());
+    if (id > 2) journal->erase({1, id});
+  }
+  journal->erase({1, 1});
+  EXPECT_FALSE(journal->sync());
+  const std::uint64_t before = journal->file_bytes();
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &usual), 0);
+  std::signal(SIGXFSZ, ignored);
+  ASSERT_TRUE(journal->sync());
+  EXPECT_LT(journal->file_bytes() - before, 1200u) << "one record and one erasure";
+  const JournalRecords expected = {{{1, 2}, std::string(1000, 'x')}};
+  EXPECT_EQ(open()->take_records(), expected);
+}
+
+TEST_F(FileJournalTest, AValueThatIsTooLargeIsNotTaken) {
+  EXPECT_FALSE(open()->put({1, 1}, std::string(FileJournal::kValueBytesMax + 1, 'x')));
 }
 
 // Turns of the loop, run by the test.

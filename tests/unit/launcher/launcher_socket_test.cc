@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "launcher/exit_code.h"
+#include "tests/support/temporary_folder.h"
 
 namespace baton {
 namespace {
@@ -83,9 +84,6 @@ TEST(ScaleProtocol, LinesComeAsTheyEnd) {
 class LauncherSocketTest : public ::testing::Test {
  protected:
   LauncherSocketTest() {
-    char pattern[] = "/tmp/baton_launcher_XXXXXX";
-    folder_ = mkdtemp(pattern);
-    folder_ += '/' + std::string(120, 'd');  // longer than an address
     std::filesystem::create_directory(folder_);
     EXPECT_EQ(pipe2(also_, O_CLOEXEC), 0);
     const auto opened = socket_.open(folder_, also_[0]);
@@ -94,7 +92,6 @@ class LauncherSocketTest : public ::testing::Test {
   ~LauncherSocketTest() override {
     close(also_[0]);
     close(also_[1]);
-    std::filesystem::remove_all(std::filesystem::path(folder_).parent_path());
   }
   int dial() {
     const int folder = open(folder_.c_str(), O_PATH | O_CLOEXEC);
@@ -138,7 +135,8 @@ class LauncherSocketTest : public ::testing::Test {
     EXPECT_EQ(reply->exit_status, kFailed);
   }
 
-  std::string folder_;
+  const test::TemporaryFolder above_;
+  const std::string folder_ = above_.path() + '/' + std::string(120, 'd');  // longer than an address
   int also_[2];
   LauncherSocket socket_;
 };

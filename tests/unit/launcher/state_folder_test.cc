@@ -11,22 +11,18 @@
 #include <fstream>
 
 #include "launcher/port_owner.h"
+#include "tests/support/temporary_folder.h"
 
 namespace baton {
 namespace {
 
 class StateFolderTest : public ::testing::Test {
  protected:
-  StateFolderTest() {
-    char pattern[] = "/tmp/baton_state_XXXXXX";
-    home_ = mkdtemp(pattern);
-  }
-  ~StateFolderTest() override { std::filesystem::remove_all(home_); }
-
   ClusterEntry entry(const std::string& name, const std::string& state) {
     return {name, state, "tcp://127.0.0.1:7070", "/etc/" + name + ".yaml", 0, std::chrono::seconds(40)};
   }
-  std::string home_;
+  const test::TemporaryFolder folder_;
+  const std::string home_ = folder_.path();
 };
 
 TEST_F(StateFolderTest, IsForItsOwnerOnlyEvenIfItWasOpenBefore) {

@@ -14,6 +14,7 @@
 #include <functional>
 
 #include "launcher/state_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace baton {
 namespace {
@@ -24,16 +25,10 @@ using std::chrono::seconds;
 // A folder of its own, gone at the end.
 class SupervisorTest : public ::testing::Test {
  protected:
-  SupervisorTest() {
-    char pattern[] = "/tmp/baton_supervisor_XXXXXX";
-    folder_ = mkdtemp(pattern);
-  }
-  ~SupervisorTest() override { std::filesystem::remove_all(folder_); }
+  ProcessSpec shell(const std::string& name, const std::string& script) { return {name, {"-c", script}, folder_.path() + '/' + name + ".log"}; }
+  std::string log(const std::string& name) { return last_lines_of_file(folder_.path() + '/' + name + ".log", 100); }
 
-  ProcessSpec shell(const std::string& name, const std::string& script) { return {name, {"-c", script}, folder_ + '/' + name + ".log"}; }
-  std::string log(const std::string& name) { return last_lines_of_file(folder_ + '/' + name + ".log", 100); }
-
-  std::string folder_;
+  const test::TemporaryFolder folder_;
 };
 
 // Turns until something ended, for at most 10 s.
@@ -165,7 +160,7 @@ TEST_F(SupervisorTest, ChildrenHaveTheirOwnGroupNoInputAndNoneOfOurFiles) {
 }
 
 TEST_F(SupervisorTest, NoOrphanSurvivesAKilledLauncher) {
-  const std::string pid_file = folder_ + "/pid";
+  const std::string pid_file = folder_.path() + "/pid";
   const pid_t launcher = fork();
   ASSERT_GE(launcher, 0);
   if (launcher == 0) {

@@ -393,7 +393,7 @@ inline void fill(WorkerStatus& m, Random& random) {
 }
 inline void fill(ClusterEvent& m, Random& random) {
   m.seq = random.next();
-  m.kind = static_cast<EventKind>(random.below(13));
+  m.kind = static_cast<EventKind>(random.below(12));
   m.age_ns = random_duration(random);
   m.subject = random_text(random);
   m.detail = random_text(random);
@@ -506,6 +506,7 @@ inline void fill(ClusterCommand& m, Random& random) {
   m.pid = static_cast<std::uint32_t>(random.next());
   m.detail = random_text(random);
   m.crashed = random.chance(1, 2);
+  m.key = random_text(random);
 }
 inline void fill(ClusterCommandDone& m, Random& random) {
   m.tag = random.next();
