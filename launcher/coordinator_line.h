@@ -19,6 +19,8 @@
 
 namespace baton {
 
+class JobsConnection;
+
 class CoordinatorLine {
  public:
   using Question = std::variant<ClusterCommand, StatusRequest>;
@@ -39,7 +41,6 @@ class CoordinatorLine {
   bool waits() const { return !open_.empty(); }
 
  private:
-  struct Connection;
   struct Open {
     Question question;
     Time ask_at{};
@@ -51,7 +52,7 @@ class CoordinatorLine {
   std::map<std::uint64_t, Open> open_;  // by tag
   std::uint64_t last_tag_ = 0;
   Time heard_{};
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<JobsConnection> connection_;
 };
 
 }  // namespace baton

@@ -2,14 +2,10 @@
 #include "launcher/jobs_client.h"
 
 #include <chrono>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <thread>
 #include <utility>
 
-#include "actors/job_client.h"
-#include "runtime/actor/real_loop.h"
+#include "launcher/jobs_connection.h"
 
 namespace baton {
 namespace {
@@ -24,85 +20,29 @@ constexpr std::chrono::seconds kAdopt{2};               // for one that is back,
 
 }  // namespace
 
-// The loop's thread fills the answers, the caller's thread empties them.
-struct JobsClient::Connection {
-  explicit Connection(std::unique_ptr<RealLoop> opened, const std::string& server)
-      : address(server),
-        loop(std::move(opened)),
-        actor(node_id("edge/jobs"), server, [this](const JobClient::Inbox& answer, Outbox&) { take(answer); }),
-        cell(actor) {
-    loop->add(0, cell);
-    thread = std::thread([this] { loop->run(); });
-  }
-  ~Connection() {
-    loop->stop();
-    thread.join();
-  }
-
-  void take(const JobClient::Inbox& answer) {
-    {
-      const std::lock_guard lock(mutex);
-      answers.push_back(answer);
-    }
-    arrived.notify_one();
-  }
-  template <class Request>
-  void ask(Request request) {
-    loop->executor().post(0, [this, request = std::move(request)](Outbox& out) { actor.ask(request, out); });
-  }
-  // The next answer, or nothing after `wait`.
-  std::optional<JobClient::Inbox> next(std::chrono::milliseconds wait) {
-    std::unique_lock lock(mutex);
-    if (!arrived.wait_for(lock, wait, [this] { return !answers.empty(); })) return std::nullopt;
-    JobClient::Inbox answer = std::move(answers.front());
-    answers.pop_front();
-    return answer;
-  }
-  // Asks, and asks again, until an answer of that kind with the right tag comes.
-  template <class Answer, class Request>
-  Result<Answer> question(Request request, Duration time_limit) {
-    request.tag = ++tag;
-    const Time deadline = real_now() + time_limit;
-    Time ask_at{};
-    while (real_now() < deadline) {
-      if (real_now() >= ask_at) {
-        ask(request);
-        ask_at = real_now() + kAskAgain;
-      }
-      const auto answer = next(kGlance);
-      if (!answer) continue;
-      if (const auto* wanted = std::get_if<Answer>(&*answer); wanted != nullptr && wanted->tag == request.tag) return *wanted;
-    }
-    return fail(ErrorCode::kUnavailable, "nobody answers at " + address + ": is the cluster up? `baton up TOPOLOGY` starts it");
-  }
-
-  const std::string address;
-  std::unique_ptr<RealLoop> loop;
-  JobClient actor;
-  ActorCell<JobClient> cell;
-  std::mutex mutex;
-  std::condition_variable arrived;
-  std::deque<JobClient::Inbox> answers;
-  std::uint64_t tag = 0;
-  std::thread thread;
-};
-
-JobsClient::JobsClient(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+JobsClient::JobsClient(std::unique_ptr<JobsConnection> connection) : connection_(std::move(connection)) {}
 JobsClient::~JobsClient() = default;
 
-// A life of its own: the one before may not be listened to any more.
-Result<std::unique_ptr<JobsClient::Connection>> JobsClient::dial(const std::string& address) {
-  RealLoopOptions options;
-  options.incarnation = random_incarnation();
-  options.node = node_id("client/" + to_hex(options.incarnation.value));
-  options.links.unreachable_after = kUnreachable;
-  auto loop = RealLoop::open(options);
-  if (!loop) return tl::unexpected(loop.error());
-  return std::make_unique<Connection>(std::move(*loop), address);
+// Asks, and asks again, until an answer of that kind with the right tag comes.
+template <class Answer, class Request>
+Result<Answer> JobsClient::question(Request request, Duration time_limit) {
+  request.tag = ++tag_;
+  const Time deadline = real_now() + time_limit;
+  Time ask_at{};
+  while (real_now() < deadline) {
+    if (real_now() >= ask_at) {
+      connection_->ask(request);
+      ask_at = real_now() + kAskAgain;
+    }
+    const auto answer = connection_->next(kGlance);
+    if (!answer) continue;
+    if (const auto* wanted = std::get_if<Answer>(&*answer); wanted != nullptr && wanted->tag == request.tag) return *wanted;
+  }
+  return fail(ErrorCode::kUnavailable, "nobody answers at " + connection_->address() + ": is the cluster up? `baton up TOPOLOGY` starts it");
 }
 
 Result<std::unique_ptr<JobsClient>> JobsClient::connect(const std::string& address, Duration time_limit) {
-  auto connection = dial(address);
+  auto connection = JobsConnection::open(address, kUnreachable);
   if (!connection) return tl::unexpected(connection.error());
   std::unique_ptr<JobsClient> client(new JobsClient(std::move(*connection)));
   RETURN_IF_ERROR(client->status(time_limit));
@@ -112,7 +52,7 @@ Result<std::unique_ptr<JobsClient>> JobsClient::connect(const std::string& addre
 Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<void(const Event&)>& on_event,
                                 const std::function<bool()>& interrupted) {
   ClientSubmit submit = job;
-  submit.tag = ++connection_->tag;
+  submit.tag = ++tag_;
   connection_->ask(submit);
   Stream stream{submit.tag, submit.id};
   // What of these would come again cannot be told from what has come.
@@ -122,14 +62,14 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
 
 Result<void> JobsClient::attach(const std::string& id, std::uint32_t from, const std::function<void(const Event&)>& on_event,
                                 const std::function<bool()>& interrupted) {
-  const std::uint64_t tag = ++connection_->tag;
+  const std::uint64_t tag = ++tag_;
   connection_->ask(ClientAttach{tag, id, from});
   return follow(Stream{tag, id, from}, Interrupt::kLeaves, on_event, interrupted);
 }
 
 Result<ClientAccepted> JobsClient::submit_detached(const ClientSubmit& job, const std::function<bool()>& interrupted) {
   ClientSubmit submit = job;
-  submit.tag = ++connection_->tag;
+  submit.tag = ++tag_;
   submit.detached = true;
   connection_->ask(submit);
   std::optional<ClientAccepted> accepted;
@@ -159,7 +99,7 @@ Result<void> JobsClient::follow(Stream stream, Interrupt interrupt, const std::f
       give_up_at = real_now() + kCancelLimit;
     }
     if (const Time now = real_now(); now >= give_up_at) {
-      return fail(ErrorCode::kUnavailable, "the cluster at " + connection_->address + " did not confirm that the job is cancelled");
+      return fail(ErrorCode::kUnavailable, "the cluster at " + connection_->address() + " did not confirm that the job is cancelled");
     } else if (now >= speak_at) {
       connection_->ask(StatusRequest{});  // the answer is of no interest, that somebody takes it is
       speak_at = now + kSpeakUp;
@@ -183,7 +123,7 @@ Result<void> JobsClient::follow(Stream stream, Interrupt interrupt, const std::f
       on_event(*error);
       return {};
     } else if (const auto* down = std::get_if<LinkDown>(&*answer)) {
-      const Error lost{ErrorCode::kUnavailable, "lost the coordinator at " + connection_->address + " (" + down->reason +
+      const Error lost{ErrorCode::kUnavailable, "lost the coordinator at " + connection_->address() + " (" + down->reason +
                                                     ") and the job with it; if `baton status` shows the cluster, submit it again"};
       if (give_up_at != kNever || !stream.accepted || !stream.may_come_back || !come_back(stream, interrupted)) return tl::unexpected(lost);
       speak_at = real_now() + kSpeakUp;
@@ -197,9 +137,8 @@ bool JobsClient::come_back(const Stream& stream, const std::function<bool()>& in
   const Time deadline = real_now() + kComeBack;
   Time known_by = kNever;  // from the first answer on
   while (real_now() < std::min(deadline, known_by) && !(interrupted && interrupted())) {
-    auto fresh = dial(connection_->address);
+    auto fresh = JobsConnection::open(connection_->address(), kUnreachable);
     if (!fresh) return false;
-    (*fresh)->tag = connection_->tag;
     connection_ = std::move(*fresh);
     connection_->ask(ClientAttach{stream.tag, stream.id, stream.next});
     const Time ask_again = real_now() + kAskAgain;
@@ -218,16 +157,16 @@ bool JobsClient::come_back(const Stream& stream, const std::function<bool()>& in
 }
 
 Result<bool> JobsClient::cancel(const std::string& id, Duration time_limit) {
-  auto answer = connection_->question<ClientCancelled>(ClientCancel{0, id}, time_limit);
+  auto answer = question<ClientCancelled>(ClientCancel{0, id}, time_limit);
   if (!answer) return tl::unexpected(answer.error());
   return answer->found;
 }
 
-Result<StatusReport> JobsClient::status(Duration time_limit, bool traffic) { return connection_->question<StatusReport>(StatusRequest{0, traffic}, time_limit); }
-Result<FsckReport> JobsClient::fsck(Duration time_limit) { return connection_->question<FsckReport>(FsckRequest{}, time_limit); }
-Result<EventsReport> JobsClient::events(std::uint64_t after, Duration time_limit) { return connection_->question<EventsReport>(EventsRequest{0, after}, time_limit); }
-Result<TraceReport> JobsClient::trace(const std::string& id, Duration time_limit) { return connection_->question<TraceReport>(TraceRequest{0, id}, time_limit); }
+Result<StatusReport> JobsClient::status(Duration time_limit, bool traffic) { return question<StatusReport>(StatusRequest{0, traffic}, time_limit); }
+Result<FsckReport> JobsClient::fsck(Duration time_limit) { return question<FsckReport>(FsckRequest{}, time_limit); }
+Result<EventsReport> JobsClient::events(std::uint64_t after, Duration time_limit) { return question<EventsReport>(EventsRequest{0, after}, time_limit); }
+Result<TraceReport> JobsClient::trace(const std::string& id, Duration time_limit) { return question<TraceReport>(TraceRequest{0, id}, time_limit); }
 
-Result<ClusterCommandDone> JobsClient::command(const ClusterCommand& command, Duration time_limit) { return connection_->question<ClusterCommandDone>(command, time_limit); }
+Result<ClusterCommandDone> JobsClient::command(const ClusterCommand& command, Duration time_limit) { return question<ClusterCommandDone>(command, time_limit); }
 
 }  // namespace baton

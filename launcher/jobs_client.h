@@ -14,6 +14,8 @@
 
 namespace baton {
 
+class JobsConnection;
+
 class JobsClient {
  public:
   using Event = std::variant<ClientAccepted, ClientTokens, ClientChoiceDone, ClientDone, ClientError>;
@@ -46,7 +48,6 @@ class JobsClient {
   Result<ClusterCommandDone> command(const ClusterCommand& command, Duration time_limit);
 
  private:
-  struct Connection;
   // What a stream's client wants when it is interrupted.
   enum class Interrupt : std::uint8_t { kCancels, kLeaves };
   // An answer that is being followed, and how much of it is here.
@@ -57,11 +58,13 @@ class JobsClient {
     bool accepted = false;
     bool may_come_back = true;
   };
-  static Result<std::unique_ptr<Connection>> dial(const std::string& address);
+  template <class Answer, class Request>
+  Result<Answer> question(Request request, Duration time_limit);
   Result<void> follow(Stream stream, Interrupt interrupt, const std::function<void(const Event&)>& on_event, const std::function<bool()>& interrupted);
   bool come_back(const Stream& stream, const std::function<bool()>& interrupted);
-  explicit JobsClient(std::unique_ptr<Connection> connection);
-  std::unique_ptr<Connection> connection_;
+  explicit JobsClient(std::unique_ptr<JobsConnection> connection);
+  std::unique_ptr<JobsConnection> connection_;
+  std::uint64_t tag_ = 0;  // the last
 };
 
 }  // namespace baton

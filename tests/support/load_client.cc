@@ -157,6 +157,15 @@ std::vector<JobRecord> LoadSwarm::finish() {
   return all;
 }
 
+OracleOptions busy_model() {
+  OracleOptions model;
+  model.head_dim = 4;
+  model.vocab_size = 512;
+  model.max_model_len = 512;
+  model.step_time = std::chrono::milliseconds(3);
+  return model;
+}
+
 std::vector<JobRecord> run_load(const std::string& address, const std::vector<LoadJob>& jobs, std::size_t clients, Duration limit,
                                 const std::function<void(std::size_t)>& progress) {
   const auto next = [&jobs](std::size_t number) { return number < jobs.size() ? std::optional(jobs[number]) : std::nullopt; };

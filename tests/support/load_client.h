@@ -104,6 +104,9 @@ class LoadSwarm {
   std::vector<std::thread> threads_;
 };
 
+// Steps take so long that at any moment every client of a test has a job under way.
+OracleOptions busy_model();
+
 // All jobs, by so many clients at once; records in the order of `jobs`. A little after the last end the clients are asked
 // again, so that what comes too late is in the records. `progress` is called with the number of ended jobs, on any thread.
 std::vector<JobRecord> run_load(const std::string& address, const std::vector<LoadJob>& jobs, std::size_t clients, Duration limit,

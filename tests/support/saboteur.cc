@@ -13,7 +13,7 @@
 namespace baton::test {
 namespace {
 
-// The key lifecycle.max_restarts, once there is one, goes here and into the cluster's file.
+// Of lifecycle.max_restarts, as it is where a topology does not say.
 constexpr RestartBudget kBudget{};
 constexpr Duration kMargin = std::chrono::seconds(1);        // between our clock and the launcher's view
 constexpr Duration kFencing = std::chrono::milliseconds(700);  // a longer freeze may cost the worker its life

@@ -19,16 +19,6 @@ constexpr std::size_t kClients = 16;
 constexpr std::size_t kJobs = 160;
 constexpr Duration kJobLimit = std::chrono::seconds(60);
 
-// Steps take so long that at any moment every client has a job under way.
-OracleOptions slow_model() {
-  OracleOptions model;
-  model.head_dim = 4;
-  model.vocab_size = 512;
-  model.max_model_len = 512;
-  model.step_time = std::chrono::milliseconds(3);
-  return model;
-}
-
 class WorkerFaults : public ::testing::Test {
  protected:
   WorkerFaults() : cluster_(home_, oracle_spec(model_, 512)) {}
@@ -66,7 +56,7 @@ class WorkerFaults : public ::testing::Test {
     expect_clean_end();
   }
 
-  const OracleOptions model_ = slow_model();
+  const OracleOptions model_ = busy_model();
   TestHome home_;
   ClusterProcess cluster_;
 };

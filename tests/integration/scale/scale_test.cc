@@ -24,16 +24,6 @@ constexpr std::size_t kJobsAtLeast = 300;
 constexpr Duration kJobLimit = std::chrono::seconds(60);
 constexpr Duration kBack = std::chrono::seconds(30);
 
-// Steps take so long that at any moment every client has a job under way.
-OracleOptions slow_model() {
-  OracleOptions model;
-  model.head_dim = 4;
-  model.vocab_size = 512;
-  model.max_model_len = 512;
-  model.step_time = std::chrono::milliseconds(3);
-  return model;
-}
-
 class Scale : public ::testing::Test {
  protected:
   ClusterProcess& make(std::vector<std::string> pools, const std::string& more = {}) {
@@ -96,7 +86,7 @@ class Scale : public ::testing::Test {
     report_verdict((what + " under load: " + std::to_string(jobs_) + " jobs, 0 failed, 0 changed").c_str());
   }
 
-  const OracleOptions model_ = slow_model();
+  const OracleOptions model_ = busy_model();
   TestHome home_;
   std::optional<ClusterProcess> cluster_;
   std::size_t jobs_ = 0;

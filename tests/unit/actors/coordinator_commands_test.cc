@@ -9,7 +9,12 @@ namespace baton {
 namespace {
 
 struct CoordinatorCommands : ::testing::Test {
-  CoordinatorCommands() : coordinator({.supervisor_key = "secret"}) {
+  static CoordinatorOptions options() {
+    CoordinatorOptions options;
+    options.supervisor_key = "secret";
+    return options;
+  }
+  CoordinatorCommands() : coordinator(options()) {
     out.set_sender(edge);
     coordinator.on(EdgeHello{}, out);
     join(first, "both-0", 50);
