@@ -53,18 +53,21 @@ Result<void> JobsClient::submit(const ClientSubmit& job, const std::function<voi
                                 const std::function<bool()>& interrupted) {
   ClientSubmit submit = job;
   submit.tag = ++tag_;
+  // By its name it is found again; a name of the edge's may never have reached us.
+  if (submit.id.empty()) submit.id = "job-" + to_hex(random_incarnation().value);
   connection_->ask(submit);
-  Stream stream{submit.tag, submit.id};
-  // What of these would come again cannot be told from what has come.
-  stream.may_come_back = submit.n <= 1 && !submit.sampling.prompt_logprobs;
-  return follow(std::move(stream), Interrupt::kCancels, on_event, interrupted);
+  Stream stream{submit.tag, submit.id, AnswerSoFar()};
+  stream.again = std::move(submit);
+  return follow(std::move(stream), on_event, interrupted);
 }
 
 Result<void> JobsClient::attach(const std::string& id, std::uint32_t from, const std::function<void(const Event&)>& on_event,
                                 const std::function<bool()>& interrupted) {
   const std::uint64_t tag = ++tag_;
   connection_->ask(ClientAttach{tag, id, from});
-  return follow(Stream{tag, id, from}, Interrupt::kLeaves, on_event, interrupted);
+  Stream stream{tag, id, AnswerSoFar(from)};
+  stream.interrupt = Interrupt::kLeaves;
+  return follow(std::move(stream), on_event, interrupted);
 }
 
 Result<ClientAccepted> JobsClient::submit_detached(const ClientSubmit& job, const std::function<bool()>& interrupted) {
@@ -74,8 +77,10 @@ Result<ClientAccepted> JobsClient::submit_detached(const ClientSubmit& job, cons
   connection_->ask(submit);
   std::optional<ClientAccepted> accepted;
   std::optional<Error> refused;
+  Stream stream{submit.tag, submit.id, AnswerSoFar()};
+  stream.interrupt = Interrupt::kLeaves;
   const Result<void> ended = follow(
-      Stream{submit.tag, submit.id}, Interrupt::kLeaves,
+      std::move(stream),
       [&](const Event& event) {
         if (const auto* named = std::get_if<ClientAccepted>(&event)) accepted = *named;
         if (const auto* error = std::get_if<ClientError>(&event)) refused = Error{error->code, error->message};
@@ -87,18 +92,15 @@ Result<ClientAccepted> JobsClient::submit_detached(const ClientSubmit& job, cons
   return fail(ErrorCode::kCancelled, "interrupted before the job was accepted");
 }
 
-Result<void> JobsClient::follow(Stream stream, Interrupt interrupt, const std::function<void(const Event&)>& on_event,
-                                const std::function<bool()>& interrupted) {
-  const std::uint64_t tag = stream.tag;
+Result<void> JobsClient::follow(Stream stream, const OnEvent& on_event, const Interrupted& interrupted) {
   Time speak_at = real_now() + kSpeakUp;
-  Time give_up_at = kNever;
   for (;;) {
-    if (give_up_at == kNever && interrupted && interrupted()) {
-      if (interrupt == Interrupt::kLeaves) return {};
-      if (!stream.id.empty()) connection_->ask(ClientCancel{tag, stream.id});
-      give_up_at = real_now() + kCancelLimit;
+    if (stream.give_up_at == kNever && interrupted && interrupted()) {
+      if (stream.interrupt == Interrupt::kLeaves) return {};
+      if (!stream.id.empty()) connection_->ask(ClientCancel{stream.tag, stream.id});
+      stream.give_up_at = real_now() + kCancelLimit;
     }
-    if (const Time now = real_now(); now >= give_up_at) {
+    if (const Time now = real_now(); now >= stream.give_up_at) {
       return fail(ErrorCode::kUnavailable, "the cluster at " + connection_->address() + " did not confirm that the job is cancelled");
     } else if (now >= speak_at) {
       connection_->ask(StatusRequest{});  // the answer is of no interest, that somebody takes it is
@@ -106,46 +108,71 @@ Result<void> JobsClient::follow(Stream stream, Interrupt interrupt, const std::f
     }
     const auto answer = connection_->next(kGlance);
     if (!answer) continue;
-    if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == tag) {
-      stream.id = accepted->id;
-      stream.accepted = true;
-      if (give_up_at != kNever) connection_->ask(ClientCancel{tag, stream.id});  // interrupted before it had a name
-      on_event(*accepted);
-    } else if (const auto* tokens = std::get_if<ClientTokens>(&*answer); tokens != nullptr && tokens->tag == tag) {
-      if (!tokens->tokens.empty()) stream.next = tokens->tokens.back().index + 1;
-      on_event(*tokens);
-    } else if (const auto* choice = std::get_if<ClientChoiceDone>(&*answer); choice != nullptr && choice->tag == tag) {
-      on_event(*choice);
-    } else if (const auto* done = std::get_if<ClientDone>(&*answer); done != nullptr && done->tag == tag) {
-      on_event(*done);
-      return {};
-    } else if (const auto* error = std::get_if<ClientError>(&*answer); error != nullptr && error->tag == tag) {
-      on_event(*error);
-      return {};
-    } else if (const auto* down = std::get_if<LinkDown>(&*answer)) {
+    if (const auto* down = std::get_if<LinkDown>(&*answer)) {
       const Error lost{ErrorCode::kUnavailable, "lost the coordinator at " + connection_->address() + " (" + down->reason +
                                                     ") and the job with it; if `baton status` shows the cluster, submit it again"};
-      if (give_up_at != kNever || !stream.accepted || !stream.may_come_back || !come_back(stream, interrupted)) return tl::unexpected(lost);
+      if (stream.give_up_at != kNever || !go_on(stream, on_event, interrupted)) return tl::unexpected(lost);
       speak_at = real_now() + kSpeakUp;
+      continue;
     }
+    const auto ended = take(*answer, stream, on_event);
+    if (!ended) return tl::unexpected(ended.error());
+    if (*ended) return {};
   }
 }
 
-// A coordinator that died comes back and knows the job: this client goes on behind what it has. False: nobody came back, or whoever did
-// does not have the job.
-bool JobsClient::come_back(const Stream& stream, const std::function<bool()>& interrupted) {
+Result<bool> JobsClient::take(const JobClient::Inbox& answer, Stream& stream, const OnEvent& on_event) {
+  if (const auto* accepted = std::get_if<ClientAccepted>(&answer); accepted != nullptr && accepted->tag == stream.tag) {
+    stream.id = accepted->id;
+    if (stream.give_up_at != kNever) connection_->ask(ClientCancel{stream.tag, stream.id});  // interrupted before it had a name
+    const auto news = stream.got.take(*accepted);
+    if (!news) return tl::unexpected(news.error());
+    if (*news) on_event(*accepted);
+  } else if (const auto* tokens = std::get_if<ClientTokens>(&answer); tokens != nullptr && tokens->tag == stream.tag) {
+    ClientTokens fresh = *tokens;
+    RETURN_IF_ERROR(stream.got.take(fresh));
+    if (!fresh.tokens.empty() || !fresh.prompt.empty()) on_event(fresh);
+  } else if (const auto* choice = std::get_if<ClientChoiceDone>(&answer); choice != nullptr && choice->tag == stream.tag) {
+    if (stream.got.take(*choice)) on_event(*choice);
+  } else if (const auto* done = std::get_if<ClientDone>(&answer); done != nullptr && done->tag == stream.tag) {
+    on_event(*done);
+    return true;
+  } else if (const auto* error = std::get_if<ClientError>(&answer); error != nullptr && error->tag == stream.tag) {
+    const bool too_soon = error->code == ErrorCode::kUnavailable || error->code == ErrorCode::kAlreadyExists;
+    if (!too_soon || real_now() >= stream.again_until) {
+      on_event(*error);
+      return true;
+    }
+    std::this_thread::sleep_for(kGlance);
+    connection_->ask(stream.again);
+  }
+  return false;
+}
+
+// A coordinator that died comes back and knows the job: this client goes on behind what it has. One that does not know it gets it again:
+// it died before it had taken it, or what it keeps cannot continue such an answer, or it gave this client up.
+bool JobsClient::go_on(Stream& stream, const OnEvent& on_event, const Interrupted& interrupted) {
+  // Of these no next life knows, and what of several choices has come no position tells.
+  const bool known_by_name = stream.again.n <= 1 && !stream.again.sampling.prompt_logprobs;
+  const Return back = known_by_name ? come_back(stream, on_event, interrupted) : Return::kUnknown;
+  if (back != Return::kUnknown) return back == Return::kFollows;
+  return !stream.again.id.empty() && submit_again(stream);
+}
+
+JobsClient::Return JobsClient::come_back(Stream& stream, const OnEvent& on_event, const Interrupted& interrupted) {
   const Time deadline = real_now() + kComeBack;
   Time known_by = kNever;  // from the first answer on
   while (real_now() < std::min(deadline, known_by) && !(interrupted && interrupted())) {
     auto fresh = JobsConnection::open(connection_->address(), kUnreachable);
-    if (!fresh) return false;
+    if (!fresh) return Return::kNobody;
     connection_ = std::move(*fresh);
-    connection_->ask(ClientAttach{stream.tag, stream.id, stream.next});
+    connection_->ask(ClientAttach{stream.tag, stream.id, stream.got.next()});
     const Time ask_again = real_now() + kAskAgain;
     while (real_now() < ask_again) {
       const auto answer = connection_->next(kGlance);
       if (!answer) continue;
-      if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == stream.tag) return true;
+      if (const auto* accepted = std::get_if<ClientAccepted>(&*answer); accepted != nullptr && accepted->tag == stream.tag)
+        return take(*answer, stream, on_event) ? Return::kFollows : Return::kNobody;
       const auto* error = std::get_if<ClientError>(&*answer);
       if (error == nullptr || error->tag != stream.tag) continue;
       if (error->code == ErrorCode::kNotFound && known_by == kNever) known_by = real_now() + kAdopt;
@@ -153,7 +180,21 @@ bool JobsClient::come_back(const Stream& stream, const std::function<bool()>& in
       break;
     }
   }
-  return false;
+  return known_by == kNever ? Return::kNobody : Return::kUnknown;
+}
+
+bool JobsClient::submit_again(Stream& stream) {
+  auto fresh = JobsConnection::open(connection_->address(), kUnreachable);
+  if (!fresh) return false;
+  connection_ = std::move(*fresh);
+  if (!status(kComeBack)) return false;
+  if (const auto& accepted = stream.got.accepted()) {
+    stream.again.sampling.seed = accepted->seed;
+    stream.again.seed_given = true;
+  }
+  stream.again_until = real_now() + kComeBack;
+  connection_->ask(stream.again);
+  return true;
 }
 
 Result<bool> JobsClient::cancel(const std::string& id, Duration time_limit) {

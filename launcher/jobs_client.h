@@ -8,6 +8,8 @@
 #include <string>
 #include <variant>
 
+#include "actors/job_client.h"
+#include "launcher/answer_so_far.h"
 #include "protocol/messages.h"
 #include "runtime/base/result.h"
 #include "runtime/base/time.h"
@@ -27,7 +29,8 @@ class JobsClient {
   JobsClient& operator=(const JobsClient&) = delete;
 
   // Blocks until the job's terminal event (ClientDone or ClientError) was handed to `on_event`; an error is one of the
-  // connection. A coordinator that dies meanwhile and comes back within 10 s goes on with it: no event comes twice. `interrupted` is asked a few times a second: once true, the job is cancelled.
+  // connection. A coordinator that is lost meanwhile and is there again within 10 s goes on with it, or is given it again, with the same
+  // seed: no event comes twice, and another token than before is an error. `interrupted` is asked a few times a second: once true, the job is cancelled.
   Result<void> submit(const ClientSubmit& job, const std::function<void(const Event&)>& on_event,
                       const std::function<bool()>& interrupted);
   // The same of a detached job that runs or ended lately, from token `from` on. Once interrupted, the job goes on without us.
@@ -54,14 +57,23 @@ class JobsClient {
   struct Stream {
     std::uint64_t tag = 0;
     std::string id;
-    std::uint32_t next = 0;  // token
-    bool accepted = false;
-    bool may_come_back = true;
+    AnswerSoFar got;
+    ClientSubmit again = {};       // what to submit once more if the cluster has lost the job; without an id: nothing
+    Time again_until{};            // a cluster that has just come back may refuse it until then
+    Interrupt interrupt = Interrupt::kCancels;
+    Time give_up_at = kNever;      // once interrupted
   };
+  enum class Return : std::uint8_t { kFollows, kUnknown, kNobody };
+  using OnEvent = std::function<void(const Event&)>;
+  using Interrupted = std::function<bool()>;
   template <class Answer, class Request>
   Result<Answer> question(Request request, Duration time_limit);
-  Result<void> follow(Stream stream, Interrupt interrupt, const std::function<void(const Event&)>& on_event, const std::function<bool()>& interrupted);
-  bool come_back(const Stream& stream, const std::function<bool()>& interrupted);
+  Result<void> follow(Stream stream, const OnEvent& on_event, const Interrupted& interrupted);
+  // True: that was the end.
+  Result<bool> take(const JobClient::Inbox& answer, Stream& stream, const OnEvent& on_event);
+  bool go_on(Stream& stream, const OnEvent& on_event, const Interrupted& interrupted);
+  Return come_back(Stream& stream, const OnEvent& on_event, const Interrupted& interrupted);
+  bool submit_again(Stream& stream);
   explicit JobsClient(std::unique_ptr<JobsConnection> connection);
   std::unique_ptr<JobsConnection> connection_;
   std::uint64_t tag_ = 0;  // the last

@@ -25,9 +25,7 @@ Result<std::vector<ChaosRole>> read_roles(const std::string& text) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string word = text.substr(begin, end - begin);
     const auto role = std::find_if(kRoles.begin(), kRoles.end(), [&](ChaosRole each) { return word == to_string(each); });
-    if (role == kRoles.end()) return fail(ErrorCode::kInvalidArgument, "--roles: \"" + word + "\" is none of prefill, decode, both, gateway");
-    if (*role == ChaosRole::kCoordinator)
-      return fail(ErrorCode::kInvalidArgument, "--roles: streams do not outlive their coordinator in this version; prefill, decode, both and gateway may be killed");
+    if (role == kRoles.end()) return fail(ErrorCode::kInvalidArgument, "--roles: \"" + word + "\" is none of prefill, decode, both, gateway, coordinator");
     roles.push_back(*role);
     begin = end + 1;
   }
@@ -70,6 +68,7 @@ Result<ChaosOptions> read_chaos_options(const std::function<std::optional<std::s
     if (*engine != "real") return fail(ErrorCode::kInvalidArgument, "--engine: \"" + *engine + "\" is neither oracle nor real");
     options.real = true;
   }
+  options.tell = look("BATON_CHAOS_TELL").value_or("no") == "yes";
   if (const auto measure = look("BATON_CHAOS_MEASURE")) {
     if (*measure != "gaps" && *measure != "1") return fail(ErrorCode::kInvalidArgument, "--measure: \"" + *measure + "\" is not gaps");
     options.measure = true;

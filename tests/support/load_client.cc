@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "launcher/jobs_client.h"
 #include "runtime/base/check.h"
 
 namespace baton::test {
@@ -27,7 +28,7 @@ std::unique_ptr<RealLoop> open_loop() {
 }  // namespace
 
 LoadClient::LoadClient(const std::string& address)
-    : loop_(open_loop()), actor_(node_id("edge/jobs"), address, [this](const JobClient::Inbox& event, Outbox&) { take(event); }), cell_(actor_) {
+    : address_(address), loop_(open_loop()), actor_(node_id("edge/jobs"), address, [this](const JobClient::Inbox& event, Outbox&) { take(event); }), cell_(actor_) {
   loop_->add(0, cell_);
   thread_ = std::thread([this] { loop_->run(); });
 }
@@ -68,17 +69,28 @@ void LoadClient::take(const JobClient::Inbox& event) {
   changed_.notify_all();
 }
 
+std::uint64_t LoadClient::open(ClientSubmit& submit) {
+  const std::lock_guard lock(mutex_);
+  submit.tag = ++last_tag_;
+  records_[submit.tag].submit = submit;
+  return submit.tag;
+}
+
+JobRecord LoadClient::close(std::uint64_t tag, Time begin) {
+  const std::lock_guard lock(mutex_);
+  JobRecord& record = records_[tag];
+  record.timed_out = !record.ended();
+  record.took = real_now() - begin;
+  return record;
+}
+
 JobRecord LoadClient::run(const LoadJob& job, Duration limit) {
   const Time begin = real_now();
   ClientSubmit submit = job.submit;
-  std::unique_lock lock(mutex_);
-  const std::uint64_t tag = ++last_tag_;
-  submit.tag = tag;
-  JobRecord& record = records_[tag];
-  record.submit = submit;
-  lock.unlock();
+  const std::uint64_t tag = open(submit);
   ask(submit);
-  lock.lock();
+  std::unique_lock lock(mutex_);
+  JobRecord& record = records_[tag];
   while (!record.ended() && real_now() - begin < limit) {
     const bool late = job.cancel_after && real_now() - begin >= *job.cancel_after;
     const bool far = job.cancel_at_tokens && record.tokens.size() >= *job.cancel_at_tokens;
@@ -91,9 +103,34 @@ JobRecord LoadClient::run(const LoadJob& job, Duration limit) {
     }
     changed_.wait_for(lock, std::chrono::milliseconds(2));
   }
-  record.timed_out = !record.ended();
-  record.took = real_now() - begin;
-  return record;
+  lock.unlock();
+  return close(tag, begin);
+}
+
+JobRecord LoadClient::outlive(const LoadJob& job, Duration limit) {
+  const Time begin = real_now();
+  ClientSubmit submit = job.submit;
+  const std::uint64_t tag = open(submit);
+  const auto lose = [&](const Error& error) {
+    const std::lock_guard lock(mutex_);
+    records_[tag].lost = error.message;
+  };
+  const auto client = JobsClient::connect(address_, limit);
+  if (!client) {
+    lose(client.error());
+    return close(tag, begin);
+  }
+  const auto take_as_ours = [&](const JobsClient::Event& event) {
+    std::visit(
+        [&](auto each) {
+          each.tag = tag;
+          take(each);
+        },
+        event);
+  };
+  const auto ended = (*client)->submit(submit, take_as_ours, [&] { return real_now() - begin >= limit; });
+  if (!ended) lose(ended.error());
+  return close(tag, begin);
 }
 
 std::vector<JobRecord> LoadClient::records() {
@@ -109,8 +146,8 @@ std::string LoadClient::streaming() {
   return last == records_.end() || last->second.ended() || last->second.tokens.empty() ? "" : last->second.submit.id;
 }
 
-LoadSwarm::LoadSwarm(const std::string& address, Source next, std::size_t clients, Duration limit, std::function<void(std::size_t)> progress)
-    : next_(std::move(next)), limit_(limit), progress_(std::move(progress)), shares_(clients) {
+LoadSwarm::LoadSwarm(const std::string& address, Source next, std::size_t clients, Duration limit, std::function<void(std::size_t)> progress, bool outlives)
+    : next_(std::move(next)), limit_(limit), progress_(std::move(progress)), outlives_(outlives), shares_(clients) {
   for (std::size_t i = 0; i < clients; ++i) clients_.push_back(std::make_unique<LoadClient>(address));
   for (std::size_t i = 0; i < clients; ++i) threads_.emplace_back([this, i] { drive(i); });
 }
@@ -126,7 +163,8 @@ void LoadSwarm::drive(std::size_t client) {
     const std::optional<LoadJob> job = next_(number);
     if (!job) return;
     shares_[client].push_back(number);
-    clients_[client]->run(*job, limit_);
+    if (outlives_) clients_[client]->outlive(*job, limit_);
+    else clients_[client]->run(*job, limit_);
     const std::size_t so_far = ++ended_;
     if (progress_) progress_(so_far);
   }

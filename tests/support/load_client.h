@@ -2,6 +2,7 @@
 // LoadClient: a client of the jobs socket that keeps every event it ever gets, also those that nobody should get: a second
 // terminal, a token after the end, an answer to a question never asked. A LoadSwarm drives many of them at once, one job at a
 // time each. A LoadClient is used from one thread (streaming() from any) and owns another one, its loop's.
+// LoadClient::outlive() is the same by what `baton submit` uses, which goes on when the coordinator has died.
 #pragma once
 
 #include <atomic>
@@ -54,18 +55,23 @@ class LoadClient {
 
   // Submits and waits for the end. Needs `submit.id` if the job is to be cancelled.
   JobRecord run(const LoadJob& job, Duration limit);
+  // The same through a JobsClient of its own, over deaths of the coordinator. Cancels nothing.
+  JobRecord outlive(const LoadJob& job, Duration limit);
   // All jobs of this client so far, with what has come since.
   std::vector<JobRecord> records();
   // The name of the job that has tokens and has not ended; "" if there is none.
   std::string streaming();
 
  private:
+  std::uint64_t open(ClientSubmit& submit);
+  JobRecord close(std::uint64_t tag, Time begin);
   void take(const JobClient::Inbox& event);
   template <class Request>
   void ask(const Request& request) {
     loop_->executor().post(0, [this, request](Outbox& out) { actor_.ask(request, out); });
   }
 
+  const std::string address_;
   std::unique_ptr<RealLoop> loop_;
   JobClient actor_;
   ActorCell<JobClient> cell_;
@@ -81,7 +87,8 @@ class LoadSwarm {
  public:
   using Source = std::function<std::optional<LoadJob>(std::size_t)>;  // job number 0, 1, …; nothing: no more. Called on any thread
 
-  LoadSwarm(const std::string& address, Source next, std::size_t clients, Duration limit, std::function<void(std::size_t)> progress = {});
+  // `outlives`: jobs are asked for by LoadClient::outlive().
+  LoadSwarm(const std::string& address, Source next, std::size_t clients, Duration limit, std::function<void(std::size_t)> progress = {}, bool outlives = false);
   ~LoadSwarm();
   LoadSwarm(const LoadSwarm&) = delete;
   LoadSwarm& operator=(const LoadSwarm&) = delete;
@@ -97,6 +104,7 @@ class LoadSwarm {
   const Source next_;
   const Duration limit_;
   const std::function<void(std::size_t)> progress_;
+  const bool outlives_;
   std::vector<std::unique_ptr<LoadClient>> clients_;
   std::vector<std::vector<std::size_t>> shares_;  // numbers of each client's jobs
   std::atomic<std::size_t> number_{0};

@@ -20,6 +20,7 @@ constexpr Duration kFencing = std::chrono::milliseconds(700);  // a longer freez
 constexpr Duration kSettles = std::chrono::milliseconds(500);  // a thawed worker learns that it was given up
 constexpr Duration kGlance = std::chrono::milliseconds(50);    // at the cluster, which has other things to do
 constexpr Duration kAnswerLimit = std::chrono::seconds(5);
+constexpr Duration kReach = std::chrono::milliseconds(300);     // of a coordinator that may not be there yet
 constexpr Duration kPatience = std::chrono::seconds(120);      // without a chance for a fault
 
 }  // namespace
@@ -67,12 +68,17 @@ void Saboteur::look() {
     worker.thaw = kNever;
     worker.since = now;
   }
-  if (client_ == nullptr || now - looked_ < kGlance) return;
+  if (now - looked_ < kGlance || !reach(now)) return;
   looked_ = now;
   take_events();
   const auto report = client_->status(kAnswerLimit);
   if (!report) return;
   for (Worker& worker : workers_) {
+    if (worker.role == ChaosRole::kCoordinator) {
+      const bool dead = worker.down && faults_[worker.fault].frozen == Duration{} && cluster_.pid(worker.name) == worker.pid;
+      worker.down = dead || worker.thaw != kNever;  // it answers
+      continue;
+    }
     const bool killed = worker.down && faults_[worker.fault].frozen == Duration{};
     if (!worker.down || worker.thaw != kNever || (!killed && real_now() - worker.since < kSettles)) continue;
     const pid_t pid = cluster_.pid(worker.name);
@@ -80,6 +86,22 @@ void Saboteur::look() {
                     return each.name == worker.name && each.state == WorkerState::kReady && static_cast<pid_t>(each.pid) == pid;
                   });
   }
+}
+
+// One of this moment's coordinator; none of a frozen one, which is not asked.
+bool Saboteur::reach(Time now) {
+  const auto coordinator = std::find_if(workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.role == ChaosRole::kCoordinator; });
+  if (coordinator == workers_.end() || !coordinator->down) return client_ != nullptr;
+  if (coordinator->thaw > now && coordinator->thaw != kNever) return false;
+  const bool killed = faults_[coordinator->fault].frozen == Duration{};
+  if (killed && client_ != nullptr) {
+    client_.reset();
+    event_ = 0;  // another life counts again
+  }
+  if (client_ != nullptr) return true;
+  auto client = JobsClient::connect(cluster_.jobs(), kReach);
+  if (client) client_ = std::move(*client);
+  return client_ != nullptr;
 }
 
 void Saboteur::take_events() {
@@ -108,9 +130,11 @@ Saboteur::Worker* Saboteur::choose(Time now) {
   return able.empty() ? nullptr : able[random_() % able.size()];
 }
 
-// A stream that decodes there by the last word of the edge.
+// A stream that decodes there by the last word of the edge; none while the coordinator cannot be asked.
 std::vector<std::string> Saboteur::decoded_by(const std::string& worker) {
   std::vector<std::string> found;
+  const bool mute = std::any_of(workers_.begin(), workers_.end(), [](const Worker& each) { return each.role == ChaosRole::kCoordinator && each.down; });
+  if (mute || client_ == nullptr) return found;
   for (const std::string& name : streaming_()) {
     const auto report = client_->trace(name, kAnswerLimit);
     if (report && report->found && report->timeline.state == JobState::kDecode && !report->timeline.attempts.empty() &&
@@ -124,7 +148,8 @@ void Saboteur::strike(Worker& worker, Duration freeze) {
   Fault fault;
   fault.victim = worker.name;
   fault.frozen = freeze;
-  if (worker.role != ChaosRole::kPrefill) fault.streams = decoded_by(worker.name);
+  if (worker.role == ChaosRole::kDecode || worker.role == ChaosRole::kBoth) fault.streams = decoded_by(worker.name);
+  if (worker.role == ChaosRole::kCoordinator) fault.streams = streaming_();
   worker.pid = cluster_.pid(worker.name);
   fault.at = real_now();
   if (worker.pid <= 0 || kill(worker.pid, freeze == Duration{} ? SIGKILL : SIGSTOP) != 0) return;  // it is looked for again
@@ -147,7 +172,7 @@ void Saboteur::work() {
   };
   Time due = real_now() + next_pause();
   Time last = real_now();
-  while (faults_.size() < freezes.size() && client_ != nullptr) {
+  while (faults_.size() < freezes.size()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     look();
     const Time now = real_now();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Saboteur: kills and freezes workers of a real cluster at seeded random moments while streams are under way, so that the cluster can
-// always serve: of each role at most one worker is down at a time, and no process ends more often than its launcher starts it again.
+// Saboteur: kills and freezes workers and the coordinator of a real cluster at seeded random moments while streams are under way, so that
+// the cluster can always serve: of each role at most one process is down at a time, and none ends more often than its launcher starts
+// it again.
 // It works on a thread of its own from construction until finish().
 #pragma once
 
@@ -37,12 +38,12 @@ struct Fault {
   Time at{};
   std::string victim;
   Duration frozen{};                   // zero: killed
-  std::vector<std::string> streams;    // that it was decoding, by the cluster's own word
+  std::vector<std::string> streams;    // that it was decoding, by the cluster's own word; all of them, of the coordinator
   std::optional<Time> noticed;         // the coordinator gave it up
 };
 
 struct SabotagePlan {
-  std::vector<ChaosRole> roles;  // of workers
+  std::vector<ChaosRole> roles;  // of workers, and the coordinator
   std::uint32_t kills = 0;
   std::uint32_t freezes = 0;
   Duration shortest = std::chrono::milliseconds(200);  // of a freeze
@@ -54,7 +55,7 @@ struct SabotagePlan {
 
 class Saboteur {
  public:
-  // Borrows the cluster, which must be up. `workers`: their names by role. `streaming`: names of the streams under way, from any thread.
+  // Borrows the cluster, which must be up. `workers`: their names by role; "coordinator" may be one of them. `streaming`: names of the streams under way, from any thread.
   Saboteur(ClusterProcess& cluster, SabotagePlan plan, std::map<std::string, ChaosRole> workers, std::function<std::vector<std::string>()> streaming);
   ~Saboteur();
   Saboteur(const Saboteur&) = delete;
@@ -79,6 +80,7 @@ class Saboteur {
 
   void work();
   void look();
+  bool reach(Time now);
   void take_events();
   Worker* choose(Time now);
   void strike(Worker& worker, Duration freeze);

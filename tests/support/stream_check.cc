@@ -33,15 +33,11 @@ std::string wrong_scores(const OracleOptions& model, const JobRecord& record) {
   return count == prompt - 1 ? "" : std::to_string(count) + " log-probabilities of a prompt of " + std::to_string(prompt);
 }
 
-}  // namespace
-
-StreamVerdict judge_stream(const OracleOptions& model, const JobRecord& record) {
+// Positions, ids and the end.
+StreamVerdict judge_tokens(const std::vector<TokenId>& wanted, const JobRecord& record) {
   const std::string name = record.submit.id + ": ";
   if (record.submit.prompt_ids.empty()) return {StreamFate::kDoubled, "events for a tag that was never given out"};
   if (record.terminals > 1 || record.after_the_end > 0) return {StreamFate::kDoubled, name + "something came after its end"};
-  SamplingParams sampling = record.submit.sampling;
-  if (record.accepted) sampling.seed = record.accepted->seed;
-  const std::vector<TokenId> wanted = oracle_stream(model, record.submit.prompt_ids, sampling);
   for (std::uint32_t i = 0; i < record.tokens.size(); ++i) {
     const ClientToken& token = record.tokens[i];
     if (token.index < i) return {StreamFate::kDoubled, name + "position " + std::to_string(token.index) + " again"};
@@ -54,9 +50,34 @@ StreamVerdict judge_stream(const OracleOptions& model, const JobRecord& record) 
   const bool cancelled = record.cancel_sent && record.done->reason == FinishReason::kCancelled;
   if (!cancelled && record.tokens.size() < wanted.size())
     return {StreamFate::kLost, name + "it ended after " + std::to_string(record.tokens.size()) + " of " + std::to_string(wanted.size()) + " tokens"};
-  if (std::string wrong = cancelled ? "" : wrong_scores(model, record); !wrong.empty()) return {StreamFate::kChanged, name + wrong};
+  return {};
+}
+
+}  // namespace
+
+StreamVerdict judge_stream(const OracleOptions& model, const JobRecord& record) {
+  SamplingParams sampling = record.submit.sampling;
+  if (record.accepted) sampling.seed = record.accepted->seed;
+  StreamVerdict verdict = judge_tokens(oracle_stream(model, record.submit.prompt_ids, sampling), record);
+  if (verdict.fate != StreamFate::kIdentical) return verdict;
+  const bool cancelled = record.cancel_sent && record.done->reason == FinishReason::kCancelled;
+  if (std::string wrong = cancelled ? "" : wrong_scores(model, record); !wrong.empty()) return {StreamFate::kChanged, record.submit.id + ": " + wrong};
   std::string wrong = oracle_complaint(model, record);
   return {wrong.empty() ? StreamFate::kIdentical : StreamFate::kChanged, wrong};
+}
+
+StreamVerdict judge_stream(const JobRecord& undisturbed, const JobRecord& record) {
+  std::vector<TokenId> wanted;
+  for (const ClientToken& token : undisturbed.tokens) wanted.push_back(token.token);
+  StreamVerdict verdict = judge_tokens(wanted, record);
+  if (verdict.fate != StreamFate::kIdentical) return verdict;
+  const auto changed = [&](const char* what) { return StreamVerdict{StreamFate::kChanged, record.submit.id + ": " + what}; };
+  if (!undisturbed.done || record.done->reason != undisturbed.done->reason) return changed("another reason to finish");
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const ClientToken &before = undisturbed.tokens[i], &now = record.tokens[i];
+    if (now.text != before.text || now.logprob != before.logprob || now.top.size() != before.top.size()) return changed("another text or log-probability");
+  }
+  return verdict;
 }
 
 Duration usual_interval(const JobRecord& record) {

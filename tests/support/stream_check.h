@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What became of a stream that lived through faults, told from what its client got and what the test model must give; and how
+// What became of a stream that lived through faults, told from what its client got and what the model must give; and how
 // long it stood still when a fault happened. Pure functions.
 #pragma once
 
@@ -22,6 +22,8 @@ struct StreamVerdict {
 };
 
 StreamVerdict judge_stream(const OracleOptions& model, const JobRecord& record);
+// The same against the answer that a cluster without faults gave to that job: the real model.
+StreamVerdict judge_stream(const JobRecord& undisturbed, const JobRecord& record);
 
 // The usual time between two tokens: the median. Zero if there are fewer than three tokens.
 Duration usual_interval(const JobRecord& record);

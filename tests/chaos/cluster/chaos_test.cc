@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real cluster of the test model serves streams while its workers are killed and frozen at seeded moments. Every token of every
-// stream is held against the model, and in the end no block is lost. Options: tests/support/chaos_options.h. Linux only.
+// A real cluster serves streams while its workers and its coordinator are killed and frozen at seeded moments. Every token of every
+// stream is held against the test model, or (--engine real) against what the real model answers undisturbed; in the end no block is
+// lost. Options: tests/support/chaos_options.h. Linux only.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -10,6 +11,7 @@
 
 #include "tests/support/chaos_options.h"
 #include "tests/support/cluster_process.h"
+#include "tests/support/golden_data.h"
 #include "tests/support/load_client.h"
 #include "tests/support/raw_http.h"
 #include "tests/support/saboteur.h"
@@ -29,7 +31,9 @@ constexpr std::uint32_t kPromptMax = 150;
 const std::map<std::string, ChaosRole> kWorkers = {
     {"prefill-0", ChaosRole::kPrefill}, {"prefill-1", ChaosRole::kPrefill}, {"decode-0", ChaosRole::kDecode},
     {"decode-1", ChaosRole::kDecode},   {"decode-2", ChaosRole::kDecode},   {"both-0", ChaosRole::kBoth},
+    {"coordinator", ChaosRole::kCoordinator},
 };
+using Judge = std::function<StreamVerdict(const JobRecord&)>;
 
 // Many ids, so that few streams end by chance.
 OracleOptions chaos_model() {
@@ -80,10 +84,10 @@ struct ChaosVerdict {
   }
 };
 
-void judge(const OracleOptions& model, const std::vector<JobRecord>& records, const std::vector<Fault>& faults, ChaosVerdict& verdict) {
+void judge(const Judge& judge_one, const std::vector<JobRecord>& records, const std::vector<Fault>& faults, ChaosVerdict& verdict) {
   std::map<std::string, const JobRecord*> by_name;
   for (const JobRecord& record : records) {
-    const StreamVerdict each = judge_stream(model, record);
+    const StreamVerdict each = judge_one(record);
     verdict.identical += each.fate == StreamFate::kIdentical;
     verdict.lost += each.fate == StreamFate::kLost;
     verdict.doubled += each.fate == StreamFate::kDoubled;
@@ -100,13 +104,21 @@ void judge(const OracleOptions& model, const std::vector<JobRecord>& records, co
   }
 }
 
-std::string told(const std::vector<Fault>& faults, Time begin) {
+// A line for each fault; of its streams, the one that stood still longest.
+std::string told(const std::vector<Fault>& faults, const std::vector<JobRecord>& records, Time begin) {
   std::string text;
   for (const Fault& fault : faults) {
-    char line[160];
-    std::snprintf(line, sizeof line, "%8.3f s  %s %s, %zu streams there, noticed after %.0f ms\n", milliseconds_of(fault.at - begin) / 1000,
+    Duration longest{};
+    std::string name;
+    for (const JobRecord& record : records) {
+      if (std::find(fault.streams.begin(), fault.streams.end(), record.submit.id) == fault.streams.end()) continue;
+      const auto gap = gap_across(record, fault.at);
+      if (gap && *gap > longest) std::tie(longest, name) = std::pair(*gap, record.submit.id);
+    }
+    char line[240];
+    std::snprintf(line, sizeof line, "%8.3f s  %s %s, %zu streams there, noticed after %.0f ms, the longest gap %.0f ms %s\n", milliseconds_of(fault.at - begin) / 1000,
                   fault.frozen == Duration{} ? "killed" : ("frozen for " + std::to_string(fault.frozen / std::chrono::milliseconds(1)) + " ms").c_str(),
-                  fault.victim.c_str(), fault.streams.size(), fault.noticed ? milliseconds_of(*fault.noticed - fault.at) : -1.0);
+                  fault.victim.c_str(), fault.streams.size(), fault.noticed ? milliseconds_of(*fault.noticed - fault.at) : -1.0, milliseconds_of(longest), name.c_str());
     text += line;
   }
   return text;
@@ -135,36 +147,28 @@ std::unique_ptr<RawHttp> begun_stream(std::uint16_t port) {
   return stream;
 }
 
-TEST(Chaos, StreamsOutliveTheirWorkers) {
-  const auto options = chaos_options();
-  ASSERT_TRUE(options) << options.error().message;
-  if (options->measure) GTEST_SKIP() << "--measure";
-  ASSERT_FALSE(options->real) << "--engine real: not in this version";
-  if (!options->has_workers()) GTEST_SKIP() << "--roles names no worker";
-  const OracleOptions model = chaos_model();
-  const std::uint32_t fault_count = options->kills + options->freezes;
-  const Duration load = options->load != Duration{} ? options->load : std::max<Duration>(std::chrono::seconds(10), fault_count * kPerFault);
-  // Uniform lengths up to it, and so the streams last as long as the load, in so many clients.
-  const auto tokens = static_cast<std::uint64_t>(2 * (load / kPerToken) * static_cast<std::int64_t>(kClients)) / std::max<std::size_t>(options->streams, 1);
-  const auto tokens_max = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(tokens, 20, model.max_model_len - kPromptMax));
-  const std::vector<LoadJob> jobs = chaos_jobs(model, options->seed, options->streams + 20'000, tokens_max);
+Duration load_of(const ChaosOptions& options) {
+  return options.load != Duration{} ? options.load : std::max<Duration>(std::chrono::seconds(10), (options.kills + options.freezes) * kPerFault);
+}
 
+// At least options.streams of the jobs, and more while faults are still to come.
+void live_through(const ChaosOptions& options, const ClusterSpec& spec, const std::vector<LoadJob>& jobs, std::size_t clients, const Judge& judge_one) {
   TestHome home;
-  ClusterProcess cluster(home, chaos_spec(model));
+  ClusterProcess cluster(home, spec);
   ASSERT_TRUE(cluster.up());
   const pid_t coordinator = cluster.pid("coordinator");
   SabotagePlan plan;
-  plan.roles = options->roles;
-  plan.kills = options->kills;
-  plan.freezes = options->freezes;
-  plan.load = load;
-  plan.seed = options->seed;
+  plan.roles = options.roles;
+  plan.kills = options.kills;
+  plan.freezes = options.freezes;
+  plan.load = load_of(options);
+  plan.seed = options.seed;
   const Time begin = real_now();
   std::atomic<bool> faults_done{false};
   LoadSwarm swarm(
       cluster.jobs(),
-      [&](std::size_t number) { return number < options->streams || (!faults_done && number < jobs.size()) ? std::optional(jobs[number]) : std::nullopt; },
-      kClients, kJobLimit);
+      [&](std::size_t number) { return number < options.streams || (!faults_done && number < jobs.size()) ? std::optional(jobs[number]) : std::nullopt; },
+      clients, kJobLimit, {}, options.has(ChaosRole::kCoordinator));
   Saboteur saboteur(cluster, plan, kWorkers, [&] { return swarm.streaming(); });
   EXPECT_TRUE(comes_true([&] { return saboteur.done(); }, std::chrono::hours(24)));
   faults_done = true;
@@ -174,20 +178,83 @@ TEST(Chaos, StreamsOutliveTheirWorkers) {
   ChaosVerdict verdict;
   verdict.resumed = saboteur.resumed();
   verdict.quarantined = saboteur.quarantined();
-  judge(model, records, faults, verdict);
+  judge(judge_one, records, faults, verdict);
   verdict.fsck = cluster.fsck(std::chrono::seconds(30));
   report_verdict(verdict.line().c_str());
+  if (options.tell) std::fputs(told(faults, records, begin).c_str(), stderr);
   EXPECT_EQ(verdict.identical, verdict.streams);
-  EXPECT_GE(verdict.streams, options->streams);
-  EXPECT_EQ(verdict.kills, options->kills);
-  EXPECT_EQ(verdict.freezes, options->freezes);
+  EXPECT_GE(verdict.streams, options.streams);
+  EXPECT_EQ(verdict.kills, options.kills);
+  EXPECT_EQ(verdict.freezes, options.freezes);
   EXPECT_EQ(verdict.quarantined, 0u);
   EXPECT_EQ(verdict.fsck, "");
   for (const std::string& complaint : verdict.complaints) ADD_FAILURE() << complaint;
-  EXPECT_TRUE(verdict.resumed > 0 || fault_count < 10) << "the faults hit nobody";
-  EXPECT_EQ(cluster.pid("coordinator"), coordinator);
+  EXPECT_TRUE(verdict.resumed > 0 || options.kills + options.freezes < 10) << "the faults hit nobody";
+  EXPECT_TRUE(options.has(ChaosRole::kCoordinator) || cluster.pid("coordinator") == coordinator);
   expect_clean_end(cluster);
-  if (::testing::Test::HasFailure()) std::fputs(("seed " + std::to_string(options->seed) + '\n' + told(faults, begin) + cluster.logs()).c_str(), stderr);
+  if (::testing::Test::HasFailure()) std::fputs(("seed " + std::to_string(options.seed) + '\n' + told(faults, records, begin) + cluster.logs()).c_str(), stderr);
+}
+
+TEST(Chaos, StreamsOutliveTheirWorkersAndTheirCoordinator) {
+  const auto options = chaos_options();
+  ASSERT_TRUE(options) << options.error().message;
+  if (options->measure || options->real) GTEST_SKIP() << "--measure, or --engine real";
+  if (!options->has_victims()) GTEST_SKIP() << "--roles names no worker and no coordinator";
+  const OracleOptions model = chaos_model();
+  // Uniform lengths up to it, and so the streams last as long as the load, in so many clients.
+  const auto tokens = static_cast<std::uint64_t>(2 * (load_of(*options) / kPerToken) * static_cast<std::int64_t>(kClients)) / std::max<std::size_t>(options->streams, 1);
+  const auto tokens_max = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(tokens, 20, model.max_model_len - kPromptMax));
+  live_through(*options, chaos_spec(model), chaos_jobs(model, options->seed, options->streams + 20'000, tokens_max), kClients,
+               [&](const JobRecord& record) { return judge_stream(model, record); });
+}
+
+// Continuations of the golden prompts, greedy and sampled, with log-probabilities.
+std::vector<LoadJob> real_jobs(std::size_t count) {
+  const std::vector<GoldenGreedy> golden = load_golden_greedy();
+  std::vector<LoadJob> jobs(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const GoldenGreedy& from = golden[i % golden.size()];
+    ClientSubmit& submit = jobs[i].submit;
+    submit.id = "real-" + std::to_string(i);
+    submit.prompt_ids = from.prompt_ids;
+    if (i / golden.size() % 2 == 1) submit.prompt_ids.insert(submit.prompt_ids.end(), from.ids.begin(), from.ids.end());
+    submit.sampling.max_tokens = static_cast<std::uint32_t>(60 + i * 37 % 120);
+    submit.sampling.ignore_eos = true;
+    submit.sampling.seed = 7 + i;
+    submit.seed_given = true;
+    if (i % 2 == 1) submit.sampling.temperature = 0.8F;
+    if (i % 4 == 3) submit.sampling.top_p = 0.9F;
+    if (i % 3 == 0) submit.sampling.logprobs = 2;
+  }
+  return jobs;
+}
+
+TEST(Chaos, StreamsOfTheRealModelAreWhatItAnswersUndisturbed) {
+  const auto options = chaos_options();
+  ASSERT_TRUE(options) << options.error().message;
+  if (options->measure || !options->real) GTEST_SKIP() << "--measure, or not --engine real";
+  ASSERT_TRUE(golden_model_path()) << "`baton model fetch smollm2` gets the model";
+  constexpr std::size_t kRealClients = 12;
+  const std::vector<LoadJob> jobs = real_jobs(options->streams);
+  ClusterSpec spec;
+  spec.model = *golden_model_path();
+  spec.kv_memory = "256MiB";
+  std::map<std::string, JobRecord> undisturbed;
+  {
+    TestHome home;
+    spec.pools = {"name: all, role: both, threads: 2"};
+    ClusterProcess cluster(home, spec);
+    ASSERT_TRUE(cluster.up());
+    for (JobRecord& record : run_load(cluster.jobs(), jobs, kRealClients, kJobLimit)) undisturbed[record.submit.id] = std::move(record);
+  }
+  spec.pools = chaos_spec(chaos_model()).pools;
+  std::vector<LoadJob> endless;  // the same ones in turn, for as long as faults are to come
+  for (std::size_t i = 0; i < options->streams + 20'000; ++i) {
+    endless.push_back(jobs[i % jobs.size()]);
+    endless.back().submit.id += '/' + std::to_string(i / jobs.size());
+  }
+  live_through(*options, spec, endless, kRealClients,
+               [&](const JobRecord& record) { return judge_stream(undisturbed.at(record.submit.id.substr(0, record.submit.id.find('/'))), record); });
 }
 
 // Its clients are cut; nobody would take what their jobs compute, so these are cancelled. Streams of other edges go on.
@@ -229,7 +296,7 @@ TEST(Chaos, AKilledGatewayCutsItsStreamsAndLeavesNothing) {
   }
   over = true;
   ChaosVerdict verdict;
-  judge(model, swarm.finish(), {}, verdict);
+  judge([&](const JobRecord& record) { return judge_stream(model, record); }, swarm.finish(), {}, verdict);
   verdict.fsck = cluster.fsck();
   const auto report = client->status(std::chrono::seconds(5));
   char line[256];

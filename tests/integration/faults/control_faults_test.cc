@@ -9,6 +9,7 @@
 
 #include "tests/support/cluster_process.h"
 #include "tests/support/load_client.h"
+#include "tests/support/stream_check.h"
 
 namespace baton::test {
 namespace {
@@ -104,6 +105,62 @@ TEST_F(ControlFaults, AKilledCoordinatorComesBackAndItsJobsGoOn) {
   EXPECT_EQ(cluster_.down().exit_status, 0);
   EXPECT_FALSE(std::filesystem::exists(cluster_.state() + "/journal")) << "prompts of jobs that have ended";
   EXPECT_EQ(cluster_.complaints_in_logs(), "");
+  if (HasFailure()) std::fputs(cluster_.logs().c_str(), stderr);
+}
+
+// Of several choices, and of the prompt's log-probabilities, the next coordinator knows nothing: they are computed again, and none comes twice.
+TEST_F(ControlFaults, AnswersThatNobodyKnowsAnyMoreAreAskedForAgain) {
+  ASSERT_TRUE(cluster_.up());
+  submit_.prompt_ids = {1, 2, 3, 4, 5};
+  submit_.n = 3;
+  submit_.sampling.max_tokens = 150;
+  submit_.sampling.ignore_eos = true;
+  submit_.sampling.temperature = 0.9F;
+  LoadJob scored;
+  scored.submit.id = "scored";
+  scored.submit.prompt_ids = {9, 8, 7, 6};
+  scored.submit.sampling.max_tokens = 150;
+  scored.submit.sampling.ignore_eos = true;
+  scored.submit.sampling.prompt_logprobs = 2;
+  LoadClient beside(cluster_.jobs());
+  JobRecord scores;
+  std::thread other([&] { scores = beside.outlive(scored, kSeconds); });
+  std::map<std::uint32_t, std::vector<TokenId>> choices;
+  std::map<std::uint32_t, int> ends;
+  int accepted = 0;
+  client_ = cluster_.connect();
+  ASSERT_NE(client_, nullptr);
+  thread_ = std::thread([&] {
+    const auto take = [&](const JobsClient::Event& event) {
+      if (const auto* first = std::get_if<ClientAccepted>(&event)) {
+        ++accepted;
+        submit_.sampling.seed = first->seed;
+      }
+      if (const auto* choice = std::get_if<ClientChoiceDone>(&event)) ++ends[choice->choice];
+      if (const auto* error = std::get_if<ClientError>(&event)) error_ = error->message;
+      const auto* more = std::get_if<ClientTokens>(&event);
+      for (std::size_t i = 0; more != nullptr && i < more->tokens.size(); ++i) choices[more->choice].push_back(more->tokens[i].token);
+      under_way_ = under_way_ || (choices.size() == 3 && choices[1].size() > 20);
+    };
+    const auto done = client_->submit(submit_, take, {});
+    if (!done) error_ = done.error().message;
+    ended_ = true;
+  });
+  EXPECT_TRUE(comes_true([&] { return under_way_.load() && !beside.streaming().empty(); }));
+  const pid_t now = cluster_.pid("coordinator");
+  ASSERT_EQ(kill(now, SIGKILL), 0);
+  EXPECT_TRUE(comes_true([this] { return ended_.load(); }, kSeconds));
+  other.join();
+  EXPECT_EQ(error_, "");
+  EXPECT_EQ(accepted, 1);
+  for (std::uint32_t choice = 0; choice < 3; ++choice) {
+    SamplingParams sampling = submit_.sampling;
+    sampling.choice = choice;
+    EXPECT_EQ(choices[choice], oracle_stream(model_, submit_.prompt_ids, sampling)) << "choice " << choice;
+    EXPECT_EQ(ends[choice], 1);
+  }
+  EXPECT_EQ(judge_stream(model_, scores).why, "");
+  EXPECT_EQ(cluster_.fsck(), "");
   if (HasFailure()) std::fputs(cluster_.logs().c_str(), stderr);
 }
 

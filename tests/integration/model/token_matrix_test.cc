@@ -4,7 +4,7 @@
 // other way that the engine and the scheduler know, and every id must be the same:
 //   in batches of up to 32; in chunks of 16 to 512 prompt tokens; from cached prefixes; preempted and computed again; with other
 //   kernels; on one thread or two; on a prefill and a decode worker.
-// Options: ./check integration --prompts 200 (20 by default; each is run greedy and sampled).
+// Options: ./check integration --prompts 200 (12 by default; each is run greedy and sampled).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ constexpr std::uint32_t kAnswerTokens = 24;
 
 std::size_t prompts_wanted() {
   const char* const text = std::getenv("BATON_INTEGRATION_PROMPTS");
-  return text != nullptr ? static_cast<std::size_t>(std::strtoul(text, nullptr, 10)) : 20;
+  return text != nullptr ? static_cast<std::size_t>(std::strtoul(text, nullptr, 10)) : 12;
 }
 
 // Natural texts of 3 to 600 tokens: pieces of the golden prompts and answers, strung together. Every third begins like another.
