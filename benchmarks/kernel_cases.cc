@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "kvstore/digest.h"
 #include "runtime/base/hash.h"
 
 namespace baton {
@@ -212,6 +213,35 @@ std::vector<KernelCase> attention_cases(const AttentionShape& shape) {
     made.bytes = 2.0 * 2 * shape.context * shape.kv_heads * shape.head_dim;
     auto attention = std::make_shared<PagedAttention>(shape, tokens);
     made.run = [attention](cpu::Backend& backend) { attention->run(backend); };
+    cases.push_back(std::move(made));
+  }
+  return cases;
+}
+
+std::vector<KernelCase> digest_cases(const KvGeometry& geometry) {
+  std::vector<KernelCase> cases;
+  for (const std::size_t size : {std::size_t{1} << 19, std::size_t{64} << 20}) {
+    const auto blocks = static_cast<std::uint32_t>(std::max<std::size_t>(size / geometry.block_bytes(), 1));
+    KernelCase made;
+    made.op = "kv_digest";
+    made.shape = std::to_string(blocks) + " blocks of " + std::to_string(geometry.block_bytes() >> 10) + " KiB, rows of " + std::to_string(geometry.row_bytes()) + " B";
+    made.tokens = blocks * geometry.block_tokens;
+    made.weights = size > kColdBytes / 8 ? "cold" : "warm";
+    made.bytes = static_cast<double>(blocks * geometry.block_bytes());
+    struct Pool {
+      std::vector<std::byte> bytes;
+      std::vector<std::uint64_t> digests;
+    };
+    auto pool = std::make_shared<Pool>();
+    pool->bytes.resize(blocks * geometry.block_bytes());
+    for (std::size_t i = 0; i < pool->bytes.size(); ++i) pool->bytes[i] = static_cast<std::byte>(mix64(i));
+    pool->digests.resize(blocks);
+    made.run = [pool, geometry, blocks](cpu::Backend& backend) {
+      over_rows(backend, blocks, [&](std::uint32_t block) {
+        const std::span<const std::byte> bytes(pool->bytes.data() + block * geometry.block_bytes(), geometry.block_bytes());
+        pool->digests[block] = block_digest(geometry, bytes, block * geometry.block_tokens, geometry.block_tokens);
+      });
+    };
     cases.push_back(std::move(made));
   }
   return cases;

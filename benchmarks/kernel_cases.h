@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/cpu/layers.h"
+#include "kernels/kv_geometry.h"
 #include "kernels/weight_view.h"
 
 namespace baton {
@@ -50,5 +51,7 @@ std::vector<KernelCase> matmul_cases(const MatrixShape& shape, const std::vector
 std::vector<KernelCase> row_cases(std::uint32_t width, std::uint32_t feed_forward, std::uint32_t tokens);
 // One token behind a full context, and a whole prompt.
 std::vector<KernelCase> attention_cases(const AttentionShape& shape);
+// The digests of blocks (kvstore/digest.h): as many as fit a cache, and 64 MiB of them.
+std::vector<KernelCase> digest_cases(const KvGeometry& geometry);
 
 }  // namespace baton

@@ -32,10 +32,14 @@ Result<std::vector<KernelCase>> model_cases(const std::string& path, const std::
   const std::string prefix = (*file)->get_string("general.architecture").value_or("") + '.';
   const auto number = [&](const char* key) { return static_cast<std::uint32_t>((*file)->get_uint(prefix + key).value_or(0)); };
   const std::uint32_t width = number("embedding_length"), heads = number("attention.head_count");
-  if (width == 0 || heads == 0) return fail(ErrorCode::kIncompatible, path + " does not say its embedding_length and attention.head_count");
+  const std::uint32_t layers = number("block_count");
+  if (width == 0 || heads == 0 || layers == 0)
+    return fail(ErrorCode::kIncompatible, path + " does not say its embedding_length, attention.head_count and block_count");
   for (KernelCase& each : row_cases(width, number("feed_forward_length"), kRowTokens)) cases.push_back(std::move(each));
   const std::uint32_t kv_heads = number("attention.head_count_kv");
   for (KernelCase& each : attention_cases({heads, kv_heads == 0 ? heads : kv_heads, width / heads})) cases.push_back(std::move(each));
+  const KvGeometry geometry{0, layers, kv_heads == 0 ? heads : kv_heads, width / heads, 16, DType::kF16};
+  for (KernelCase& each : digest_cases(geometry)) cases.push_back(std::move(each));
   return cases;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The content digest of a KV block: a 64-bit wrapping sum, over its valid rows, of hash(row bytes, position, layer, head,
-// K or V). A sum, so that digests of sub-ranges (a tensor-parallel share, another block size) add up to the whole's.
+// K or V): hash_rows() of kernels/cpu/row_hash.h with tag mix64((head << 40 | layer << 8 | value) + 1) + position * kRowTagStep. A sum, so
+// that digests of sub-ranges (a tensor-parallel share, another block size) add up to the whole's.
 // Rows of token slots past `tokens` are not read: they hold whatever was there before.
 #pragma once
 

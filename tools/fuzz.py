@@ -43,6 +43,8 @@ def run(target, seconds):
         command.append("-dict=" + dictionary)
     # The system's libraries are not instrumented, so what they do to a shared std::vector looks like an overflow.
     environment = {**os.environ, "ASAN_OPTIONS": "detect_container_overflow=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    if os.path.isdir("/dev/shm"):
+        environment["TMPDIR"] = "/dev/shm"  # files of a target in memory
     log = os.path.join(failures + ".log")
     with open(log, "w", errors="replace") as out:
         process = subprocess.Popen(command + [found, os.path.join(ROOT, "tests/fuzz/corpus", target)], stdout=out, stderr=out, env=environment)

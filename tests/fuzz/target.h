@@ -17,6 +17,7 @@ void run_tokenizer(std::string_view bytes);
 void run_chat_template(std::string_view bytes);
 void run_wire(std::string_view bytes);
 void run_frame(std::string_view bytes);
+void run_journal(std::string_view bytes);
 void run_json(std::string_view bytes);
 void run_http(std::string_view bytes);
 void run_openai_request(std::string_view bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The swarm: BATON_SIM_SEEDS seeds (default 500) from BATON_SIM_FIRST (default 1), or BATON_SIM_SEED alone.
+// The swarm: BATON_SIM_SEEDS seeds (default 1000) from BATON_SIM_FIRST (default 1), or BATON_SIM_SEED alone.
 // `./check sim --seeds 10000`, `./check sim --seed 42`.
 #include <gtest/gtest.h>
 
@@ -46,7 +46,7 @@ TEST(ClusterSim, ASeedDecidesEveryEvent) {
 TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
   const std::uint64_t only = setting("BATON_SIM_SEED", 0);
   const std::uint64_t first = only != 0 ? only : setting("BATON_SIM_FIRST", 1);
-  const std::uint64_t seeds = only != 0 ? 1 : setting("BATON_SIM_SEEDS", 500);
+  const std::uint64_t seeds = only != 0 ? 1 : setting("BATON_SIM_SEEDS", 1000);
   SimVerdict total;
   std::uint64_t failing = 0;
   const auto started = std::chrono::steady_clock::now();

@@ -28,6 +28,7 @@ constexpr Named kTargets[] = {{"yaml", run_yaml},
                               {"chat_template", run_chat_template},
                               {"wire", run_wire},
                               {"frame", run_frame},
+                              {"journal", run_journal},
                               {"json", run_json},
                               {"http", run_http},
                               {"openai_request", run_openai_request}};
