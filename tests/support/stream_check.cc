@@ -80,20 +80,22 @@ StreamVerdict judge_stream(const JobRecord& undisturbed, const JobRecord& record
   return verdict;
 }
 
-Duration usual_interval(const JobRecord& record) {
+Duration usual_interval(const std::vector<Time>& arrived) {
   std::vector<Duration> intervals;
-  for (std::size_t i = 1; i < record.arrived.size(); ++i) intervals.push_back(record.arrived[i] - record.arrived[i - 1]);
+  for (std::size_t i = 1; i < arrived.size(); ++i) intervals.push_back(arrived[i] - arrived[i - 1]);
   return intervals.size() < 2 ? Duration{} : percentile(std::move(intervals), 50);
 }
 
-std::optional<Duration> gap_across(const JobRecord& record, Time fault, Duration in_flight) {
-  if (record.arrived.empty() || record.arrived.front() > fault) return std::nullopt;
+std::optional<Duration> gap_across(const std::vector<Time>& arrived, Time fault, Duration in_flight) {
+  if (arrived.empty() || arrived.front() > fault) return std::nullopt;
   std::optional<Duration> longest;
-  for (std::size_t i = 1; i < record.arrived.size() && record.arrived[i - 1] <= fault + in_flight; ++i)
-    if (record.arrived[i] > fault) longest = std::max(longest.value_or(Duration{}), record.arrived[i] - record.arrived[i - 1]);
+  for (std::size_t i = 1; i < arrived.size() && arrived[i - 1] <= fault + in_flight; ++i)
+    if (arrived[i] > fault) longest = std::max(longest.value_or(Duration{}), arrived[i] - arrived[i - 1]);
   if (!longest) return std::nullopt;
-  return std::max(Duration{}, *longest - usual_interval(record));
+  return std::max(Duration{}, *longest - usual_interval(arrived));
 }
+
+std::optional<Duration> gap_across(const JobRecord& record, Time fault, Duration in_flight) { return gap_across(record.arrived, fault, in_flight); }
 
 Duration percentile(std::vector<Duration> values, unsigned percent) {
   if (values.empty()) return {};

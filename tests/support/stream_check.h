@@ -26,10 +26,12 @@ StreamVerdict judge_stream(const OracleOptions& model, const JobRecord& record);
 StreamVerdict judge_stream(const JobRecord& undisturbed, const JobRecord& record);
 
 // The usual time between two tokens: the median. Zero if there are fewer than three tokens.
-Duration usual_interval(const JobRecord& record);
+Duration usual_interval(const std::vector<Time>& arrived);
 // How much longer than usual the client waited for the first token that was not on its way when the fault happened: the longest interval
 // that had not ended by then and began at most `in_flight` later. Nothing if the stream had not begun, or no token came after it.
 std::optional<Duration> gap_across(const JobRecord& record, Time fault, Duration in_flight = std::chrono::milliseconds(100));
+
+std::optional<Duration> gap_across(const std::vector<Time>& arrived, Time fault, Duration in_flight = std::chrono::milliseconds(100));
 
 // Of values in any order; zero if there are none. percent: 50, 99, 100 (the largest).
 Duration percentile(std::vector<Duration> values, unsigned percent);

@@ -59,9 +59,11 @@ TEST(AnswerSoFar, HoldsThePromptTheEndsAndTheSeed) {
   ASSERT_TRUE(got.take(prompt));
   ASSERT_EQ(prompt.prompt.size(), 1u);
   EXPECT_EQ(prompt.prompt[0].index, 3u);
-  EXPECT_TRUE(got.take(ClientChoiceDone{1, 2}));
-  EXPECT_FALSE(got.take(ClientChoiceDone{1, 2}));
-  EXPECT_TRUE(got.take(ClientChoiceDone{1, 0}));
+  ClientChoiceDone second, first;
+  second.choice = 2;
+  EXPECT_TRUE(got.take(second));
+  EXPECT_FALSE(got.take(second));
+  EXPECT_TRUE(got.take(first));
 }
 
 }  // namespace
