@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cluster over two machines, which are two network namespaces joined by a cable: coordinator and prefill in one, decode in
 // the other, started by hand and by ssh. Needs root, iproute2, and nft and sshd for two of the cases; says so where it skips.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -17,17 +14,15 @@
 #include "tests/support/cluster_process.h"
 #include "tests/support/json_lines.h"
 #include "tests/support/load_client.h"
+#include "tests/support/two_namespaces.h"
 
 namespace baton::test {
 namespace {
 
-constexpr const char* kHere = "10.77.1.1";
-constexpr const char* kThere = "10.77.1.2";
+constexpr const char* kHere = TwoNamespaces::kHere;
+constexpr const char* kThere = TwoNamespaces::kThere;
 constexpr std::size_t kClients = 4;
 constexpr Duration kJobLimit = std::chrono::seconds(60);
-
-bool shell(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
-bool is_there(const std::string& program) { return shell("command -v " + program); }
 
 // Large rows, so that KV is most of what travels.
 OracleOptions wide_model() {
@@ -40,24 +35,8 @@ OracleOptions wide_model() {
 
 class TwoNodes : public ::testing::Test {
  protected:
-  TwoNodes() : names_{"baton" + std::to_string(getpid()) + "a", "baton" + std::to_string(getpid()) + "b"} {}
-
   void SetUp() override {
-    if (geteuid() != 0) GTEST_SKIP() << "needs root, for network namespaces";
-    if (!is_there("ip")) GTEST_SKIP() << "needs ip (Debian package iproute2)";
-    own_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (!shell("ip netns add " + names_[0]) || !shell("ip netns add " + names_[1]))
-      GTEST_SKIP() << "no network namespaces here";
-    ASSERT_TRUE(shell("ip link add eth0 netns " + names_[0] + " type veth peer name eth0 netns " + names_[1]));
-    const char* addresses[] = {kHere, kThere};
-    for (int i = 0; i < 2; ++i) {
-      const std::string inside = "ip -n " + names_[i] + ' ';
-      ASSERT_TRUE(shell(inside + "link set lo up") && shell(inside + "addr add " + addresses[i] + "/24 dev eth0") &&
-                  shell(inside + "link set eth0 up"));
-      files_[i] = open(("/run/netns/" + names_[i]).c_str(), O_RDONLY | O_CLOEXEC);
-      ASSERT_GE(files_[i], 0);
-    }
-    enter(0);
+    if (!nodes_.missing().empty()) GTEST_SKIP() << nodes_.missing();
     jobs_ = "tcp://" + std::string(kHere) + ":7070";
   }
 
@@ -66,14 +45,7 @@ class TwoNodes : public ::testing::Test {
     for (const pid_t pid : by_hand_) kill(pid, SIGKILL);
     for (const pid_t pid : by_hand_) home_.wait_for(pid, std::chrono::seconds(10));
     if (sshd_ > 0) kill(sshd_, SIGKILL);
-    if (own_ < 0) return;
-    (void)setns(own_, CLONE_NEWNET);
-    for (const int file : {own_, files_[0], files_[1]})
-      if (file >= 0) close(file);
-    for (const std::string& name : names_) (void)shell("ip netns del " + name);
   }
-
-  void enter(int node) { ASSERT_EQ(setns(files_[node], CLONE_NEWNET), 0); }
 
   void write_topology(const std::string& of_there) {
     const std::size_t block = oracle_info(model_).geometry.block_bytes();
@@ -93,9 +65,9 @@ class TwoNodes : public ::testing::Test {
   }
 
   void start_decode_by_hand() {
-    enter(1);
+    nodes_.enter(1);
     by_hand_.push_back(home_.start({"worker", "decode-0", "--topology", file_}, "decode.log"));
-    enter(0);
+    nodes_.enter(0);
   }
 
   void up() {
@@ -115,9 +87,9 @@ class TwoNodes : public ::testing::Test {
 
   // What came in over the cable of the decode node since it exists.
   std::uint64_t received_there() {
-    enter(1);
+    nodes_.enter(1);
     std::istringstream lines(read_text("/proc/thread-self/net/dev"));
-    enter(0);
+    nodes_.enter(0);
     for (std::string line; std::getline(lines, line);)
       if (const std::size_t at = line.find("eth0:"); at != std::string::npos)
         return std::strtoull(line.c_str() + at + 5, nullptr, 10);
@@ -131,9 +103,9 @@ class TwoNodes : public ::testing::Test {
     const std::size_t at = log.find(before);
     const long control = at == std::string::npos ? 0 : std::strtol(log.c_str() + at + before.size(), nullptr, 10);
     EXPECT_NE(control, 0) << log;
-    enter(1);
+    nodes_.enter(1);
     std::istringstream lines(read_text("/proc/thread-self/net/tcp"));
-    enter(0);
+    nodes_.enter(0);
     std::string ports;
     std::string number, local, remote, state;
     for (std::string line; std::getline(lines, line);) {
@@ -168,9 +140,7 @@ class TwoNodes : public ::testing::Test {
 
   TestHome home_;
   const OracleOptions model_ = wide_model();
-  const std::string names_[2];
-  int files_[2] = {-1, -1};
-  int own_ = -1;
+  const TwoNamespaces nodes_;
   std::string jobs_;
   std::string file_;
   std::string up_said_;
@@ -199,7 +169,7 @@ TEST_F(TwoNodes, AWorkerStartedLateIsWaitedFor) {
   write_topology("");
   std::thread late([this] {
     std::this_thread::sleep_for(std::chrono::seconds(1));
-    (void)setns(files_[1], CLONE_NEWNET);  // of this thread alone
+    nodes_.enter(1);  // this thread alone
     by_hand_.push_back(home_.start({"worker", "decode-0", "--topology", file_}, "decode.log"));
   });
   up();
@@ -212,7 +182,7 @@ TEST_F(TwoNodes, KvThatTheCableLosesForAWhileCostsTimeAndNoToken) {
   write_topology("");
   start_decode_by_hand();
   up();
-  const std::string there = "ip netns exec " + names_[1] + " nft ";
+  const std::string there = nodes_.in(1) + "nft ";
   const std::string ports = kv_ports();
   std::atomic<std::size_t> ended{0};
   std::thread saboteur([&] {
@@ -246,7 +216,7 @@ TEST_F(TwoNodes, SshStartsTheWorkerAndTheLaunchersEndEndsIt) {
   write_text(folder + "/bin/ssh", "#!/bin/sh\nexec /usr/bin/ssh -F /dev/null -i " + folder +
                                       "/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=" + folder + "/known \"$@\"\n");
   ASSERT_EQ(chmod((folder + "/bin/ssh").c_str(), 0755), 0);
-  ASSERT_TRUE(shell("ip netns exec " + names_[1] + " /usr/sbin/sshd -f " + folder + "/sshd_config"));
+  ASSERT_TRUE(shell(nodes_.in(1) + "/usr/sbin/sshd -f " + folder + "/sshd_config"));
   ASSERT_TRUE(comes_true([&] { return !read_text(folder + "/pid").empty(); }));
   sshd_ = static_cast<pid_t>(std::strtol(read_text(folder + "/pid").c_str(), nullptr, 10));
   home_.set_environment("PATH", folder + "/bin:" + std::getenv("PATH"));
