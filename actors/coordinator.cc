@@ -71,6 +71,7 @@ void Coordinator::on(const WorkerHello& hello, Outbox& out) {
   if (const auto role = roles_.find(hello.name); role != roles_.end()) change_role(actor.node, role->second, out);
   welcome({actor, hello.name, hello.control_address, hello.data_address}, actor, out);
   timers_.set({Deadline::kWorker, actor.node.value}, out.now() + options_.heartbeat_miss * options_.heartbeat_interval);
+  timers_.set({Deadline::kPulse, 0}, out.now() + options_.heartbeat_interval);
   dispatch(out);
   arm(out);
 }
@@ -233,13 +234,16 @@ void Coordinator::arm(Outbox& out) {
 }
 
 void Coordinator::tick(Outbox& out) {
-  // If we ourselves were stopped for long, silence proves nothing about the workers: their heartbeats may lie unread.
+  // If we ourselves were stopped for a while, silence proves nothing about the workers: their heartbeats may lie unread. Some timer is due
+  // in every interval (kPulse), so that any such while is seen.
   const Duration patience = options_.heartbeat_miss * options_.heartbeat_interval;
-  if (const Time due = timers_.next(); due != kNever && out.now() - due > patience / 2)
+  if (const Time due = timers_.next(); due != kNever && out.now() - due > std::max(options_.heartbeat_interval, patience / 4))
     for (const auto& [node, member] : workers_) timers_.set({Deadline::kWorker, node.value}, out.now() + patience);
   while (const auto due = timers_.pop_due(out.now())) {
     const auto [kind, id] = *due;
-    if (kind == Deadline::kWorker) {
+    if (kind == Deadline::kPulse) {
+      if (!workers_.empty()) timers_.set({Deadline::kPulse, 0}, out.now() + options_.heartbeat_interval);
+    } else if (kind == Deadline::kWorker) {
       lose_worker(NodeId{id}, Loss::kSilent, "no heartbeat for " + std::to_string(options_.heartbeat_miss) + " intervals", out);
     } else if (kind == Deadline::kFsck) {
       answer_fsck(id, out);

@@ -65,7 +65,7 @@ class Coordinator {
     std::uint64_t moved = 0;        // from a worker that is being drained
     std::uint64_t fetched = 0;      // of those moved: with their KV
   };
-  using Inbox = std::variant<WorkerHello, EdgeHello, Heartbeat, AdmitJob, CancelJob, JobFailed, TokenBatch, JobClosed, StatusRequest,
+  using Inbox = std::variant<WorkerHello, EdgeHello, Heartbeat, Alive, AdmitJob, CancelJob, JobFailed, TokenBatch, JobClosed, StatusRequest,
                              FsckRequest, FsckReport, JobEnded, TraceRequest, TraceReport, EventsRequest, ResumePoint, RelayedBatch, PrefixFetched, WorkerLeaving,
                              ClusterCommand, JobReport, EdgeReport, LinkDown>;
 
@@ -90,6 +90,7 @@ class Coordinator {
   void on(const EventsRequest&, Outbox&);
   void on(const ResumePoint&, Outbox&);
   void on(const RelayedBatch&, Outbox&);
+  void on(const Alive&, Outbox&) {}
   void on(const PrefixFetched&, Outbox&);
   void on(const WorkerLeaving&, Outbox&);
   void on(const ClusterCommand&, Outbox&);
@@ -184,7 +185,7 @@ class Coordinator {
     std::uint64_t tag = 0;
     std::set<NodeId> missing;
   };
-  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove, kRecovery, kJournal };
+  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove, kRecovery, kJournal, kPulse };
   using TimerKey = std::pair<Deadline, std::uint64_t>;
 
   // coordinator.cc: members

@@ -37,6 +37,7 @@ void Edge::on(const JoinAccepted&, Outbox& out) {
   if (out.sender().node != options_.coordinator_node) return;
   coordinator_ = out.sender();
   joined_ = true;
+  out.wake_at(alive_at_ = out.now() + options_.alive_interval);
   if (std::exchange(orphaned_at_, std::nullopt)) report_streams(out);
 }
 

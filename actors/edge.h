@@ -42,13 +42,14 @@ struct EdgeOptions {
   std::uint64_t model_hash = 0;
   bool resumable = false;  // it ends with the coordinator: its jobs are adopted by its next life
   Duration coordinator_lease = std::chrono::seconds(30);  // how long streams are kept while no coordinator is there
+  Duration alive_interval = std::chrono::milliseconds(250);  // how often the coordinator hears of this edge
   Duration adoption_limit = std::chrono::seconds(30);     // how long an adopted job waits for its client
 };
 
 class Edge {
  public:
   using Inbox = std::variant<JoinAccepted, JoinRefused, PeersJoined, PeerLeft, JobAdmitted, JobPlaced, JobFailed, ResumeQuery, AdoptJob, TokenBatch,
-                             ClientSubmit, ClientCancel, ClientAttach, StatusRequest, StatusReport, FsckRequest, FsckReport, TraceRequest, TraceReport, EventsRequest, EventsReport, ClusterCommand, ClusterCommandDone, LinkDown>;
+                             Alive, ClientSubmit, ClientCancel, ClientAttach, StatusRequest, StatusReport, FsckRequest, FsckReport, TraceRequest, TraceReport, EventsRequest, EventsReport, ClusterCommand, ClusterCommandDone, LinkDown>;
 
   Edge(EdgeOptions options, const Tokenizer& tokenizer, ProcessControl& process);
 
@@ -68,6 +69,7 @@ class Edge {
   void on(const ClientSubmit&, Outbox&);
   void on(const ClientCancel&, Outbox&);
   void on(const ClientAttach&, Outbox&);
+  void on(const Alive&, Outbox&) {}
   void on(const StatusRequest&, Outbox&);
   void on(const StatusReport&, Outbox&);
   void on(const FsckRequest&, Outbox&);
@@ -185,6 +187,7 @@ class Edge {
   ProcessControl& process_;
   ActorRef coordinator_;
   bool joined_ = false;
+  Time alive_at_{};                       // when the coordinator hears of this edge next
   std::optional<Time> orphaned_at_;       // since no coordinator is there
   std::map<std::string, Time> adopted_;   // jobs whose client has not come yet, and until when they wait
   std::map<JobId, Stream> streams_;

@@ -136,6 +136,11 @@ void Edge::expire_adopted(Outbox& out) {
 }
 
 void Edge::tick(Outbox& out) {
+  if (joined_ && out.now() >= alive_at_) {
+    out.send(coordinator_, Alive{});
+    alive_at_ = out.now() + options_.alive_interval;
+  }
+  if (joined_) out.wake_at(alive_at_);
   kept_.expire(out.now());
   expire_adopted(out);
   if (orphaned_at_ && out.now() >= *orphaned_at_ + options_.coordinator_lease) give_up("the coordinator was lost and has not come back", out);

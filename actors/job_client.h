@@ -23,7 +23,7 @@ class JobClient {
   JobClient(NodeId edge, std::string edge_address, Sink sink)
       : edge_{edge, {}, 0, 0}, edge_address_(std::move(edge_address)), sink_(std::move(sink)) {}
 
-  // Request: ClientSubmit, ClientCancel, StatusRequest, FsckRequest, TraceRequest, EventsRequest, ClusterCommand or ClientAttach.
+  // Request: ClientSubmit, ClientCancel, Alive, StatusRequest, FsckRequest, TraceRequest, EventsRequest, ClusterCommand or ClientAttach.
   template <class Request>
   void ask(const Request& request, Outbox& out) {
     out.introduce(edge_.node, edge_address_);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kGlance{50};       // how often a waiting call looks up
 constexpr std::chrono::milliseconds kAskAgain{500};    // an edge that is not in the cluster yet stays silent
-constexpr std::chrono::seconds kSpeakUp{1};            // a link on which we say nothing notices nothing
+constexpr std::chrono::milliseconds kSpeakUp{250};     // a link on which we say nothing notices nothing
 constexpr std::chrono::seconds kUnreachable{5};        // without a sign of the other side after we spoke
 constexpr std::chrono::seconds kCancelLimit{5};
 constexpr std::chrono::seconds kComeBack{10};           // for a coordinator that was lost in the middle of a job
@@ -103,7 +103,7 @@ Result<void> JobsClient::follow(Stream stream, const OnEvent& on_event, const In
     if (const Time now = real_now(); now >= stream.give_up_at) {
       return fail(ErrorCode::kUnavailable, "the cluster at " + connection_->address() + " did not confirm that the job is cancelled");
     } else if (now >= speak_at) {
-      connection_->ask(StatusRequest{});  // the answer is of no interest, that somebody takes it is
+      connection_->ask(Alive{});
       speak_at = now + kSpeakUp;
     }
     const auto answer = connection_->next(kGlance);

@@ -26,6 +26,8 @@ void encode(const Heartbeat& message, std::string& bytes);
 Result<void> decode(const PayloadView& payload, Heartbeat& message);
 void encode(const HeartbeatAck& message, std::string& bytes);
 Result<void> decode(const PayloadView& payload, HeartbeatAck& message);
+void encode(const Alive& message, std::string& bytes);
+Result<void> decode(const PayloadView& payload, Alive& message);
 void encode(const AdmitJob& message, std::string& bytes);
 Result<void> decode(const PayloadView& payload, AdmitJob& message);
 void encode(const JobAdmitted& message, std::string& bytes);

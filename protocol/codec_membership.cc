@@ -111,6 +111,8 @@ static void get(PeerLeft::Reader r, baton::PeerLeft& m) {
 
 static void put(HeartbeatAck::Builder, const baton::HeartbeatAck&) {}
 static void get(HeartbeatAck::Reader, baton::HeartbeatAck&) {}
+static void put(Alive::Builder, const baton::Alive&) {}
+static void get(Alive::Reader, baton::Alive&) {}
 
 }  // namespace wire
 
@@ -129,6 +131,8 @@ Result<void> decode(const PayloadView& p, PeerLeft& m) { return wire::decode_as<
 void encode(const Heartbeat& m, std::string& bytes) { wire::encode_as<wire::Heartbeat>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
 Result<void> decode(const PayloadView& p, Heartbeat& m) { return wire::decode_as<wire::Heartbeat>(p, m, [](auto r, auto& x) { get(r, x); }); }
 void encode(const HeartbeatAck& m, std::string& bytes) { wire::encode_as<wire::HeartbeatAck>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+void encode(const Alive& m, std::string& bytes) { wire::encode_as<wire::Alive>(m, bytes, [](auto b, const auto& x) { put(b, x); }); }
+Result<void> decode(const PayloadView& p, Alive& m) { return wire::decode_as<wire::Alive>(p, m, [](auto r, auto& x) { get(r, x); }); }
 Result<void> decode(const PayloadView& p, HeartbeatAck& m) { return wire::decode_as<wire::HeartbeatAck>(p, m, [](auto r, auto& x) { get(r, x); }); }
 
 }  // namespace baton

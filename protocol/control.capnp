@@ -198,6 +198,11 @@ struct HeartbeatAck {  # kind 8
   # us has given our jobs away.
 }
 
+struct Alive {  # kind 11
+  # Edge -> coordinator, client -> edge, a few times a second: here I am. Not answered. Whoever has died has a next life that does not know
+  # the sender's link and says so; a sender that only waits would never learn of it.
+}
+
 struct RoleChange {  # kind 9
   # Coordinator -> worker: what it says it is from now on. Sequences of any kind go on where they are; what the coordinator sends it
   # follows the role.

@@ -109,6 +109,11 @@ struct Heartbeat {
 struct HeartbeatAck {
   static constexpr std::uint16_t kKind = 8;
 };
+// Edge -> coordinator, client -> edge: here I am. Not answered; a link that lasts says so by itself, and the next life of whoever died
+// refuses it: one who only waits would not notice.
+struct Alive {
+  static constexpr std::uint16_t kKind = 11;
+};
 // Coordinator -> worker: what it is from now on. Its sequences go on where they are.
 struct RoleChange {
   static constexpr std::uint16_t kKind = 9;

@@ -63,7 +63,8 @@ class SimFabric {
   void partition(const PeerKey& a, const PeerKey& b);
   void heal(const PeerKey& a, const PeerKey& b);
 
-  std::uint64_t late_writes() const { return late_writes_; }  // bytes that landed in transfers that were closing
+  std::uint64_t late_writes() const { return late_writes_; }    // bytes that landed in transfers that were closing
+  std::uint64_t landed_bytes() const { return landed_bytes_; }  // all that landed
   std::size_t messages() const { return messages_.size(); }
   std::size_t connections() const { return connections_.size(); }
 
@@ -132,6 +133,7 @@ class SimFabric {
   std::uint64_t next_connection_ = 1;
   std::uint64_t next_message_ = 1;
   std::uint64_t late_writes_ = 0;
+  std::uint64_t landed_bytes_ = 0;
 };
 
 class SimDataPlane final : public DataPlane, private MessageLink {

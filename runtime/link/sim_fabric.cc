@@ -152,6 +152,7 @@ void SimFabric::write(std::uint64_t id, std::size_t begin, std::size_t end, bool
   const auto link = connections_.find(message.connection);
   if (link == connections_.end() || !link->second.to_open || !link->second.from_open) return;
   std::memcpy(message.to + begin, message.payload.data() + begin, end - begin);
+  landed_bytes_ += end - begin;
   if (receiver.core_.closing(message.receive_operation)) late_writes_ += end - begin;
   if (!last) return;
   if (message.fault == Fault::kBitFlipped) {

@@ -38,7 +38,7 @@ void run_wire(std::string_view bytes) {
   Payload payload;
   payload.kind = static_cast<std::uint16_t>(static_cast<unsigned char>(bytes[0]) | static_cast<unsigned char>(bytes[1]) << 8);
   payload.bytes = bytes.substr(2);
-  try_kinds<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, AdmitJob,
+  try_kinds<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, Alive, AdmitJob,
             JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff,
             TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled,
             StatusRequest, StatusReport, FsckRequest, FsckReport, ClientChoiceDone, JobEnded, TraceRequest, TraceReport, EventsRequest, EventsReport,

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "tests/support/sim_hostile.h"
+#include "tests/support/sim_leftovers.h"
 #include "tests/support/sim_users.h"
 
 namespace baton {
@@ -206,25 +207,12 @@ class Scenario {
 
   void check_baseline() {
     for (const std::string& complaint : users_.complaints()) complain(complaint);
-    for (const std::string& complaint : cluster_.complaints()) complain(complaint);
-    if (cluster_.coordinator().jobs() != 0) complain(std::to_string(cluster_.coordinator().jobs()) + " jobs left at the coordinator");
-    for (const std::string& problem : cluster_.coordinator().check_integrity()) complain("coordinator: " + problem);
-    if (cluster_.edge().streams() != 0) complain(std::to_string(cluster_.edge().streams()) + " streams left at the edge");
-    if (cluster_.edge().requests() != 0) complain(std::to_string(cluster_.edge().requests()) + " requests left at the edge");
-    if (cluster_.coordinator().workers() != cluster_.workers().size()) complain("a worker did not come back");
+    for (const std::string& complaint : sim_leftovers(cluster_)) complain(complaint);
     for (const std::string& name : cluster_.workers()) {
       const Worker* worker = cluster_.worker(name);
-      if (worker == nullptr) {
-        complain(name + " is dead");
-        continue;
-      }
-      const FsckAccount account = worker->account();
-      for (const std::string& problem : account.problems) complain(name + ": " + problem);
+      if (worker == nullptr) continue;
       verdict_.preemptions += worker->stats().num_preemptions;
       verdict_.prefix_hits += worker->stats().prefix_cache_hits;
-      if (account.free + account.cached != account.blocks_total || account.sequences != 0 || account.transfers != 0)
-        complain(name + ": " + std::to_string(account.blocks_total - account.free - account.cached) + " blocks, " + std::to_string(account.sequences) +
-                 " sequences, " + std::to_string(account.transfers) + " transfers left");
     }
   }
 

@@ -159,6 +159,29 @@ TEST_F(CoordinatorTest, AJobWhoseWorkersFellSilentIsNotRefused) {
   EXPECT_TRUE(out.messages<JobFailed>().empty());
 }
 
+// A coordinator that was stopped for little more than its own patience once took the whole cluster for dead.
+TEST_F(CoordinatorTest, SilenceWhileItWasStoppedItselfIsNoDeath) {
+  using std::chrono::milliseconds;
+  for (const Duration stop : {milliseconds(1010), milliseconds(1200), milliseconds(3000)}) {
+    for (int beat = 0; beat < 20; ++beat) {
+      out.advance(milliseconds(100));
+      out.set_sender(worker);
+      if (beat % 2 == 0) coordinator.on(Heartbeat{}, out);
+      coordinator.tick(out);
+    }
+    out.advance(stop);
+    coordinator.tick(out);
+    EXPECT_EQ(coordinator.workers(), 1u) << stop.count() << " ns";
+  }
+  // Awake, it believes in silence.
+  for (int beat = 0; beat < 20 && coordinator.workers() > 0; ++beat) {
+    out.advance(milliseconds(100));
+    coordinator.tick(out);
+    EXPECT_TRUE(beat > 8 || coordinator.workers() == 1) << beat;
+  }
+  EXPECT_EQ(coordinator.workers(), 0u);
+}
+
 TEST_F(CoordinatorTest, EveryAttemptCarriesTheCacheSalt) {
   AdmitJob asked;
   asked.job = JobId{7};

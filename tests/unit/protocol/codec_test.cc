@@ -11,7 +11,7 @@
 namespace baton {
 namespace {
 
-using AllMessages = std::tuple<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, AdmitJob, JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff, TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled, StatusRequest, StatusReport, FsckRequest, FsckReport, ClientChoiceDone, JobEnded, TraceRequest, TraceReport, EventsRequest, EventsReport, ClientAttach, RelayedBatch, JobReport, EdgeReport, AdoptJob, JobRecord, RoleChange, WorkerLeaving, ResumeQuery, ResumePoint, PrefixFetched, ClusterCommand, ClusterCommandDone>;
+using AllMessages = std::tuple<WorkerHello, EdgeHello, JoinAccepted, JoinRefused, PeersJoined, PeerLeft, Heartbeat, HeartbeatAck, Alive, AdmitJob, JobAdmitted, JobPlaced, JobFailed, CancelJob, StartPrefill, StartDecode, TokenBatch, JobClosed, Grant, KvHandoff, TransferResult, ClientSubmit, ClientAccepted, ClientTokens, ClientDone, ClientError, ClientCancel, ClientCancelled, StatusRequest, StatusReport, FsckRequest, FsckReport, ClientChoiceDone, JobEnded, TraceRequest, TraceReport, EventsRequest, EventsReport, ClientAttach, RelayedBatch, JobReport, EdgeReport, AdoptJob, JobRecord, RoleChange, WorkerLeaving, ResumeQuery, ResumePoint, PrefixFetched, ClusterCommand, ClusterCommandDone>;
 
 template <class M>
 void round_trip(Random& random) {

@@ -127,6 +127,7 @@ inline void fill(Heartbeat& m, Random& random) {
   for (auto& item : m.traffic) fill(item, random);
 }
 inline void fill(HeartbeatAck&, Random&) {}
+inline void fill(Alive&, Random&) {}
 inline void fill(AdmitJob& m, Random& random) {
   m.job.value = random.next();
   for (std::uint64_t i = random.below(9); i > 0; --i) m.prompt.push_back(static_cast<std::int32_t>(random.next()));
