@@ -68,6 +68,8 @@ void Coordinator::on(const WorkerHello& hello, Outbox& out) {
   events_.note(EventKind::kJoined, hello.name, "worker, pool " + hello.pool + ", pid " + std::to_string(hello.pid), out.now());
   // Twice what runs at once: enough that a worker never starves while the coordinator hears of a free place.
   placement_.add(actor.node, hello.role, 2 * std::max(hello.max_num_seqs, 1u));
+  forecast_.add(actor.node, hello.max_num_batched_tokens);
+  follow_worker(actor.node);
   if (const auto role = roles_.find(hello.name); role != roles_.end()) change_role(actor.node, role->second, out);
   welcome({actor, hello.name, hello.control_address, hello.data_address}, actor, out);
   timers_.set({Deadline::kWorker, actor.node.value}, out.now() + options_.heartbeat_miss * options_.heartbeat_interval);
@@ -132,6 +134,7 @@ void Coordinator::lose_worker(NodeId node, Loss loss, const std::string& reason,
   const Member lost = std::move(it->second);
   workers_.erase(it);
   placement_.remove(node);
+  forecast_.remove(node);
   timers_.cancel({Deadline::kWorker, node.value});
   out.fence(node, lost.actor.incarnation);
   broadcast_left(lost.actor, reason, out);  // before anything is placed anew
@@ -140,6 +143,7 @@ void Coordinator::lose_worker(NodeId node, Loss loss, const std::string& reason,
   for (const JobId id : lost.jobs) {
     Job& job = jobs_.at(id);
     if (loss == Loss::kDied && job.phase == Phase::kPlaced && job.holders.contains({node, job.epoch})) blame(job);
+    if (job.prefill == node) job.computing = 0;  // the forecast has forgotten it with the worker
     std::erase_if(job.holders, [node](const auto& holder) { return holder.first.first == node; });
     if (job.recovery) forget_place(*job.recovery, node);
     // A decode half whose prefill half is lost goes on by itself: it computes what it did not get. But not what its prefill half may
@@ -253,6 +257,8 @@ void Coordinator::tick(Outbox& out) {
       acknowledge(JobId{id}, false, out);
     } else if (kind == Deadline::kRecovery) {
       end_recovery(id, out);
+    } else if (kind == Deadline::kOverload) {
+      end_overload(out);
     } else if (kind == Deadline::kMove) {
       end_move(JobId{id}, false, out);
     } else if (kind == Deadline::kDelivery) {
@@ -261,9 +267,7 @@ void Coordinator::tick(Outbox& out) {
       note_retries(before, "job " + to_hex(id), out);
       forget_if_released(JobId{id});
     } else if (const auto job = jobs_.find(JobId{id}); job != jobs_.end() && job->second.phase != Phase::kEnded) {
-      withdraw(job->first, job->second, out);
-      fail_job(job->first, job->second, ErrorCode::kDeadlineExceeded, "the job was not finished within its time limit", out);
-      forget_if_released(JobId{id});
+      expire(job->first, job->second, out);
     }
   }
   dispatch(out);
@@ -280,6 +284,7 @@ std::vector<std::string> Coordinator::check_integrity() const {
     if (job.fetch != JobId{} && (job.phase != Phase::kPlaced || !moves_.contains(job.fetch))) problems.push_back(name(id) + " moves and is not placed");
     if (queued != (job.phase == Phase::kQueued)) problems.push_back(name(id) + " is queued and placed at once, or neither");
     if (queued) queued_tokens += job.prompt.size();
+    if (job.computing > 0 && (job.phase != Phase::kPlaced || !job.holders.contains({job.prefill, job.epoch}))) problems.push_back(name(id) + " is counted as a prompt that nobody computes");
     if (job.phase == Phase::kEnded && job.holders.empty()) problems.push_back(name(id) + " has ended and nobody holds it, yet it is kept");
     for (const auto& [holder, tokens] : job.holders)
       if (!workers_.contains(holder.first) || !workers_.at(holder.first).jobs.contains(id)) problems.push_back(name(id) + " is held by a worker that does not know it");

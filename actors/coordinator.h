@@ -7,10 +7,14 @@
 // released it or died.
 // When a worker dies, jobs that cannot go on without it are resumed: their edge is asked how far their streams are, and they are placed
 // again under the next epoch, behind the ids that were generated. A job during which workers die without a token of it in between
-// is tried alone once more, and then refused (quarantine). A worker that is drained gets no new jobs, and those it has move away: their
+// is tried alone once more, and then refused (quarantine). Attempts that are lost again without a token in between draw on a budget. A
+// worker that is drained gets no new jobs, and those it has move away: their
 // KV is fetched by another worker's cache while they go on, then they are resumed there.
 //
-// Runs on the control loop only. Owns the job table (at most jobs_max entries) and the member table.
+// A job is admitted if the queue has room and its first token is expected in time; else it is refused at once and told when to come again.
+// One whose time has passed in the queue, or would before its first token, is not placed.
+//
+// Runs on the control loop only. Owns the job table (at most jobs_max that wait, and what the workers have) and the member table.
 // Cost: O(log jobs + log workers) per event, O(members) per join or leave.
 #pragma once
 
@@ -34,6 +38,8 @@
 #include "runtime/journal/journal.h"
 #include "scheduling/move_cost.h"
 #include "scheduling/placement.h"
+#include "scheduling/retry_budget.h"
+#include "scheduling/ttft_forecast.h"
 
 namespace baton {
 
@@ -42,9 +48,12 @@ struct CoordinatorOptions {
   std::uint32_t pid = 0;
   Duration heartbeat_interval = std::chrono::milliseconds(200);
   std::uint32_t heartbeat_miss = 5;
-  std::uint32_t jobs_max = 4096;
+  std::uint32_t jobs_max = 4096;            // that wait for a worker
   std::uint64_t queued_tokens_max = 400000;
   Duration request_time_limit = std::chrono::minutes(10);
+  Duration ttft_limit{};                    // a job that would wait longer for its first token is refused; 0: its time limit alone counts
+  Duration overload_calm = std::chrono::seconds(5);  // without a refusal until an overload is over
+  RetryBudgetOptions retry_budget;
   bool resume = true;            // jobs outlive their workers; false: they fail with them
   std::uint32_t deaths_max = 2;  // of workers in a row, without a token in between, until a job is refused
   Duration journal_time_limit = std::chrono::seconds(1);    // for an admission to be written
@@ -62,6 +71,7 @@ class Coordinator {
     std::uint64_t again = 0;
     std::uint64_t given_up = 0;
     std::uint64_t quarantined = 0;  // of those given up
+    std::uint64_t out_of_budget = 0;  // of those given up
     std::uint64_t moved = 0;        // from a worker that is being drained
     std::uint64_t fetched = 0;      // of those moved: with their KV
   };
@@ -70,7 +80,7 @@ class Coordinator {
                              ClusterCommand, JobReport, EdgeReport, LinkDown>;
 
   // `journal` outlives it; null: nothing is kept, its jobs end with it.
-  explicit Coordinator(CoordinatorOptions options, Journal* journal = nullptr) : options_(std::move(options)), journal_(journal) {}
+  explicit Coordinator(CoordinatorOptions options, Journal* journal = nullptr) : options_(std::move(options)), journal_(journal), retry_budget_(options_.retry_budget) {}
 
   void on(const WorkerHello&, Outbox&);
   void on(const EdgeHello&, Outbox&);
@@ -107,6 +117,7 @@ class Coordinator {
   std::size_t jobs() const { return jobs_.size(); }
   std::size_t workers() const { return workers_.size(); }
   const Retries& retries() const { return retries_; }
+  AdmissionStatus admission() const;
   // What is inconsistent between the tables; empty when all is well.
   std::vector<std::string> check_integrity() const;
 
@@ -130,17 +141,20 @@ class Coordinator {
     std::string cache_salt;
     std::string client;  // its edge's own
     std::uint64_t time_limit_ns = 0;
+    Time deadline{};
     bool acknowledged = false;
     std::optional<Recovery> recovery;
     Phase phase = Phase::kQueued;
     Epoch epoch = 0;
     std::uint32_t deaths = 0;      // of workers it was on, in a row, without a token in between
+    std::uint32_t losses = 0;      // of attempts, whatever the cause, in a row, without a token in between
     bool on_probation = false;     // placed where no other suspect is
     std::uint32_t known = 0;       // tokens when it was placed
     NodeId moved_to;               // has its KV and takes it over; none: placed like any other
     JobId fetch;                   // its KV is under way there
     NodeId prefill;
     NodeId decode;  // equal to prefill: no transfer
+    std::uint64_t computing = 0;  // tokens at the prefill worker that the forecast counts; 0: its first token is here, or does not come
     std::map<std::pair<NodeId, Epoch>, std::uint64_t> holders;  // -> tokens it is charged for; gone once released
     EmittedTokens emitted;                                      // attempts must agree on every position's token
     JobFinish finish;                                           // from kFinished on
@@ -185,7 +199,19 @@ class Coordinator {
     std::uint64_t tag = 0;
     std::set<NodeId> missing;
   };
-  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove, kRecovery, kJournal, kPulse };
+  // A job that is not admitted.
+  struct Refusal {
+    std::uint64_t AdmissionStatus::*counter;
+    ErrorCode code;
+    std::string message;
+    Duration retry_after{};
+  };
+  // Jobs are being refused, or expire in the queue.
+  struct Overload {
+    Time since;
+    AdmissionStatus before;  // the counters then
+  };
+  enum class Deadline : std::uint8_t { kJob, kWorker, kFsck, kDelivery, kTrace, kMove, kRecovery, kJournal, kPulse, kOverload };
   using TimerKey = std::pair<Deadline, std::uint64_t>;
 
   // coordinator.cc: members
@@ -206,9 +232,20 @@ class Coordinator {
   bool from_edge(const Outbox& out) const;
   void answer_trace(std::uint64_t id, TraceReport report, Outbox& out);
 
-  // coordinator_jobs.cc: jobs
+  // coordinator_admission.cc: who gets in, and who has waited for too long
   Result<void> admissible(const AdmitJob& job) const;
+  std::optional<Refusal> crowded_out(const AdmitJob& job) const;
+  void refuse(JobId id, const Refusal& refusal, Outbox& out);
+  bool too_late(const Job& job, NodeId prefill, Time now) const;
+  void expire(JobId id, Job& job, Outbox& out);
+  void note_overload(const std::string& what, Outbox& out);
+  void end_overload(Outbox& out);
+  void stop_computing(Job& job, bool computed, Time now);
+  void follow_worker(NodeId node);
+
+  // coordinator_jobs.cc: jobs
   void dispatch(Outbox& out);
+  std::uint64_t dispatch(std::map<std::uint64_t, JobId>& queue, Outbox& out);
   void place(JobId id, Job& job, const LeastLoaded::Choice& choice, Outbox& out);
   std::optional<LeastLoaded::Choice> choose(const Job& job) const;
   std::map<std::uint64_t, JobId>& queue_of(const Job& job) { return job.deaths > 0 ? suspects_ : queue_; }
@@ -216,7 +253,7 @@ class Coordinator {
   void withdraw(JobId id, const Job& job, Outbox& out);
   void fail_job(JobId id, Job& job, ErrorCode code, const std::string& message, Outbox& out);
   void end(JobId id, Job& job, Outbox& out);
-  void released(const JobRelease& release, NodeId worker);
+  void released(const JobRelease& release, NodeId worker, Time now);
   void take_token(const TokenItem& item, Outbox& out);
   void take_finish(const JobFinish& finish, NodeId worker, Outbox& out);
   void deliver_again(JobId id, Job& job, const std::string& reason, Outbox& out);
@@ -227,7 +264,9 @@ class Coordinator {
   // coordinator_resume.cc: what becomes of a job whose worker is gone
   static void blame(Job& job);
   void end_probation(Job& job);
+  bool may_be_tried_again(Job& job, Time now);
   void lose_attempt(JobId id, Job& job, const std::string& reason, Outbox& out);
+  void spare(JobId id, Job& job, const std::string& reason, Outbox& out);
   void resume(JobId id, Job& job, Outbox& out);
   void send_missing(JobId id, const Job& job, std::uint32_t from, Outbox& out);
 
@@ -235,7 +274,7 @@ class Coordinator {
   enum RecordKind : std::uint8_t { kLifeRecord = 0, kJobRecord = 1, kRoleRecord = 2 };
   static constexpr std::uint64_t kWorkersBack = 0, kEdgesBack = 1;
   Epoch next_epoch(const Job& job) const { return std::max(job.epoch, first_epoch_) + 1; }
-  Duration time_limit(const Job& job) const;
+  Duration time_limit(std::uint64_t asked_ns) const;
   void acknowledge(JobId id, bool ok, Outbox& out);
   void journal_job(JobId id, const Job& job, std::function<void(bool, Outbox&)> durable);
   void claim_jobs(const ActorRef& edge, Outbox& out);
@@ -276,6 +315,11 @@ class Coordinator {
   std::uint64_t queued_tokens_ = 0;
   std::uint64_t prefill_speed_ = 0;  // tokens a second of a worker; the best of late, slowly forgotten
   LeastLoaded placement_;
+  TtftForecast forecast_;
+  AdmissionStatus admission_;  // its counters
+  std::optional<Overload> overload_;
+  RetryBudget retry_budget_;
+  bool out_of_retries_ = false;  // since the last attempt that was lost
   Timers<TimerKey> timers_;
   std::map<std::uint64_t, Fsck> fscks_;
   std::map<std::uint64_t, Trace> traces_;

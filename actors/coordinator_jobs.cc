@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jobs: admission, placement, retries, ends.
+// Jobs: their beginning, placement, ends.
 #include <algorithm>
 #include <utility>
 
@@ -8,23 +8,6 @@
 #include "runtime/base/check.h"
 
 namespace baton {
-Result<void> Coordinator::admissible(const AdmitJob& job) const {
-  if (draining_) return fail(ErrorCode::kUnavailable, "the cluster is being stopped");
-  if (const auto live = jobs_.size(); live >= options_.jobs_max)
-    return fail(ErrorCode::kResourceExhausted, "the cluster has " + std::to_string(live) + " jobs, its limit (scheduling.max_num_queued_reqs): try later");
-  if (queued_tokens_ + job.prompt.size() > options_.queued_tokens_max)
-    return fail(ErrorCode::kResourceExhausted, std::to_string(queued_tokens_) + " tokens are waiting, near the limit (scheduling.max_num_queued_tokens): try later");
-  RETURN_IF_ERROR(validate(job.sampling));
-  if (job.prompt.empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
-  if (model_.vocab_size == 0) return {};  // no worker yet: the workers check again
-  RETURN_IF_ERROR(validate_ids(job.sampling, model_.vocab_size));
-  const std::uint64_t tokens = job.prompt.size() + std::uint64_t{job.sampling.max_tokens};
-  if (tokens > model_.max_model_len)
-    return fail(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(job.prompt.size()) + " tokens; with max_tokens " +
-                                                 std::to_string(job.sampling.max_tokens) + " that is more than the context of " +
-                                                 std::to_string(model_.max_model_len) + ": lower max_tokens or shorten the prompt");
-  return {};
-}
 
 void Coordinator::on(const AdmitJob& admit, Outbox& out) {
   const auto edge = edges_.find(out.sender().node);
@@ -38,6 +21,9 @@ void Coordinator::on(const AdmitJob& admit, Outbox& out) {
     out.send(out.sender(), JobFailed{admit.job, 0, ok.error().code, ok.error().message});
     return;
   }
+  if (const auto refusal = crowded_out(admit)) return refuse(admit.job, *refusal, out);
+  ++admission_.admitted;
+  retry_budget_.admitted(out.now());
   Job job;
   job.order = next_order_++;
   job.edge = out.sender();
@@ -49,7 +35,8 @@ void Coordinator::on(const AdmitJob& admit, Outbox& out) {
   job.emitted = EmittedTokens(job.sampling.logprobs.has_value());
   if (!admit.seed_given) job.sampling.seed = out.random().next();
   edge->second.jobs.insert(admit.job);
-  timers_.set({Deadline::kJob, admit.job.value}, out.now() + time_limit(job));
+  job.deadline = out.now() + time_limit(job.time_limit_ns);
+  timers_.set({Deadline::kJob, admit.job.value}, job.deadline);
   Job& kept = jobs_.emplace(admit.job, std::move(job)).first->second;
   // It begins at once, and is promised once it is written down, or the disk has hung for so long that it is not waited for.
   if (journal_ == nullptr) {
@@ -63,9 +50,9 @@ void Coordinator::on(const AdmitJob& admit, Outbox& out) {
   arm(out);
 }
 
-Duration Coordinator::time_limit(const Job& job) const {
-  if (job.time_limit_ns == 0) return options_.request_time_limit;
-  return std::min(options_.request_time_limit, Duration(static_cast<std::int64_t>(std::min<std::uint64_t>(job.time_limit_ns, INT64_MAX))));
+Duration Coordinator::time_limit(std::uint64_t asked_ns) const {
+  if (asked_ns == 0) return options_.request_time_limit;
+  return std::min(options_.request_time_limit, Duration(static_cast<std::int64_t>(std::min<std::uint64_t>(asked_ns, INT64_MAX))));
 }
 
 // A journal that cannot be written costs the promise to outlive the coordinator, not the service.
@@ -89,17 +76,28 @@ void Coordinator::enqueue(JobId id, Job& job) {
 
 // Suspects first: they are few and wait for a worker without one.
 void Coordinator::dispatch(Outbox& out) {
-  for (auto* queue : {&suspects_, &queue_}) {
-    while (!queue->empty()) {
-      const JobId id = queue->begin()->second;
-      Job& job = jobs_.at(id);
-      const auto choice = choose(job);
-      if (!choice) break;
-      queue->erase(queue->begin());
-      queued_tokens_ -= job.prompt.size();
-      place(id, job, *choice, out);
+  const std::uint64_t placed = dispatch(suspects_, out) + dispatch(queue_, out);
+  forecast_.dispatched(placed, queued_tokens_, out.now());
+}
+
+// Returns how many prompt tokens were placed. Who has no time left costs no prefill.
+std::uint64_t Coordinator::dispatch(std::map<std::uint64_t, JobId>& queue, Outbox& out) {
+  std::uint64_t placed = 0;
+  while (!queue.empty()) {
+    const JobId id = queue.begin()->second;
+    Job& job = jobs_.at(id);
+    const auto choice = choose(job);
+    if (job.deadline <= out.now() || (choice && too_late(job, choice->prefill, out.now()))) {
+      expire(id, job, out);
+      continue;
     }
+    if (!choice) break;
+    queue.erase(queue.begin());
+    queued_tokens_ -= job.prompt.size();
+    placed += job.prompt.size();
+    place(id, job, *choice, out);
   }
+  return placed;
 }
 
 // Whoever has computed its prompt before has it in its cache, most likely.
@@ -138,6 +136,8 @@ void Coordinator::place(JobId id, Job& job, const LeastLoaded::Choice& choice, O
     member.jobs.insert(id);
   };
   charge(prefill, job.prefill, apart ? to_compute : to_compute + left);
+  job.computing = to_compute;
+  forecast_.begin(job.prefill, to_compute, out.now());
   if (apart) charge(decode, job.decode, left);
 }
 
@@ -158,6 +158,7 @@ void Coordinator::end(JobId id, Job& job, Outbox& out) {
   }
   end_probation(job);
   drop_move(job, out);
+  stop_computing(job, false, out.now());
   job.phase = Phase::kEnded;
   job.recovery.reset();
   if (journal_ != nullptr) journal_->erase({kJobRecord, id.value});
@@ -210,6 +211,7 @@ void Coordinator::take_token(const TokenItem& item, Outbox& out) {
   const bool wanted = job.recovery || (job.epoch == item.epoch && job.phase == Phase::kPlaced);
   if (!wanted) return;
   if (job.emitted.note(item)) {
+    if (job.emitted.count() > job.known) stop_computing(job, true, out.now());
     if (job.deaths == 0 || job.emitted.count() <= job.known) return;
     job.deaths = 0;  // it can be computed
     return end_probation(job);
@@ -222,7 +224,8 @@ void Coordinator::take_token(const TokenItem& item, Outbox& out) {
 void Coordinator::take_batch(const TokenBatch& batch, NodeId worker, Outbox& out) {
   for (const TokenItem& item : batch.tokens) take_token(item, out);
   for (const JobFinish& finish : batch.finished) take_finish(finish, worker, out);
-  for (const JobRelease& release : batch.released) released(release, worker);
+  if (workers_.contains(worker)) forecast_.answered(worker, out.now());
+  for (const JobRelease& release : batch.released) released(release, worker, out.now());
 }
 
 void Coordinator::take_finish(const JobFinish& finish, NodeId worker, Outbox& out) {
@@ -240,6 +243,7 @@ void Coordinator::take_finish(const JobFinish& finish, NodeId worker, Outbox& ou
     if (holder.first != worker) out.send(workers_.at(holder.first).actor, CancelJob{finish.job, finish.epoch});
   end_probation(job);
   drop_move(job, out);
+  stop_computing(job, true, out.now());
   job.phase = Phase::kFinished;
   job.finish = finish;
   watch_delivery(finish.job, out);
@@ -260,12 +264,13 @@ void Coordinator::on(const JobClosed& closed, Outbox& out) {
   arm(out);
 }
 
-void Coordinator::released(const JobRelease& release, NodeId worker) {
+void Coordinator::released(const JobRelease& release, NodeId worker, Time now) {
   const auto it = jobs_.find(release.job);
   if (it == jobs_.end()) return;
   auto& holders = it->second.holders;
   const auto holder = holders.find({worker, release.epoch});
   if (holder == holders.end()) return;
+  if (worker == it->second.prefill && release.epoch == it->second.epoch) stop_computing(it->second, false, now);
   placement_.unassign(worker, holder->second);
   holders.erase(holder);
   if (holders.lower_bound({worker, 0}) == holders.upper_bound({worker, UINT32_MAX})) workers_.at(worker).jobs.erase(release.job);

@@ -103,6 +103,7 @@ void Coordinator::change_role(NodeId node, Role role, Outbox& out) {
   events_.note(EventKind::kRole, member.hello.name, std::string(word(member.hello.role)) + " -> " + word(role), out.now());
   member.hello.role = role;
   placement_.set_role(node, role);
+  follow_worker(node);
   out.send(member.actor, RoleChange{role});
 }
 
@@ -112,6 +113,7 @@ void Coordinator::start_drain(NodeId node, const std::string& why, Outbox& out) 
   Member& member = workers_.at(node);
   member.state = WorkerState::kDraining;
   placement_.set_open(node, false);
+  follow_worker(node);
   events_.note(EventKind::kDraining, member.hello.name, why + "; " + count_of(member.jobs.size(), "job") + " on it", out.now());
   move_jobs(node, out);
 }
@@ -121,6 +123,7 @@ void Coordinator::end_drain(NodeId node, Outbox& out) {
   if (member.state == WorkerState::kReady) return;
   member.state = WorkerState::kReady;
   placement_.set_open(node, true);
+  follow_worker(node);
   events_.note(EventKind::kDraining, member.hello.name, "its drain was taken back", out.now());
   for (const Asker& asker : std::exchange(member.drainers, {}))
     out.send(asker.edge, ClusterCommandDone{asker.tag, false, ErrorCode::kCancelled, "the drain of " + member.hello.name + " was taken back"});

@@ -23,6 +23,7 @@ void Coordinator::on(const StatusRequest& request, Outbox& out) {
   report.max_model_len = model_.max_model_len;
   report.block_tokens = model_.geometry.block_tokens;
   report.jobs = static_cast<std::uint32_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second.phase != Phase::kEnded; }));
+  report.admission = admission();
   std::size_t pairs = 0;
   for (const auto& [node, member] : workers_) {
     WorkerStatus status{member.hello.name, member.hello.pool, member.hello.role, member.state, member.hello.pid, member.last, member.hello.blocks_total, {}};

@@ -37,7 +37,8 @@ void Coordinator::recover(const JournalRecords& records, Time now) {
     job.recovery.emplace();
     job.time_limit_ns = kept.admit.time_limit_ns;
     job.acknowledged = true;  // or its edge asks again
-    timers_.set({Deadline::kJob, kept.admit.job.value}, now + time_limit(job));
+    job.deadline = now + time_limit(job.time_limit_ns);
+    timers_.set({Deadline::kJob, kept.admit.job.value}, job.deadline);
     next_order_ = std::max(next_order_, job.order + 1);
     jobs_.emplace(kept.admit.job, std::move(job));
   }

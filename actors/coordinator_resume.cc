@@ -25,23 +25,43 @@ void Coordinator::end_probation(Job& job) {
   probation_.erase(job.decode);
 }
 
+// What others have broken once is made good whatever it costs. An attempt that brought tokens is not work done twice. What is lost again
+// and again without any draws on the budget: a cluster whose workers keep failing must not spend itself on the same jobs.
+bool Coordinator::may_be_tried_again(Job& job, Time now) {
+  if (job.emitted.count() > job.known) job.losses = 0;
+  return ++job.losses == 1 || retry_budget_.draw(now);
+}
+
 // The present attempt cannot go on.
 void Coordinator::lose_attempt(JobId id, Job& job, const std::string& reason, Outbox& out) {
   withdraw(id, job, out);
-  if (options_.resume && job.deaths < options_.deaths_max) {
+  const bool wanted = options_.resume && job.deaths < options_.deaths_max;
+  if (wanted && may_be_tried_again(job, out.now())) {
     ++retries_.again;
+    out_of_retries_ = false;
     return resume(id, job, out);
   }
   ++retries_.given_up;
+  if (wanted) return spare(id, job, reason, out);
   if (!options_.resume) return fail_job(id, job, ErrorCode::kWorkerLost, reason + " (lifecycle.on_worker_loss is fail)", out);
   ++retries_.quarantined;
   events_.note(EventKind::kQuarantined, "job " + to_hex(id.value), "workers died of it " + std::to_string(job.deaths) + " times; the last time: " + reason, out.now());
   fail_job(id, job, ErrorCode::kQuarantined, "workers died while they computed this request, " + std::to_string(job.deaths) + " times in a row; it is not tried again", out);
 }
 
+// Its next attempt is not made.
+void Coordinator::spare(JobId id, Job& job, const std::string& reason, Outbox& out) {
+  ++retries_.out_of_budget;
+  const std::string spent = std::to_string(retry_budget_.drawn(out.now())) + " attempts were made again lately, and no more than " +
+                            std::to_string(retry_budget_.most(out.now())) + " may be (a tenth of the jobs that were admitted)";
+  if (!std::exchange(out_of_retries_, true)) events_.note(EventKind::kOutOfRetries, options_.cluster_name, spent + "; the last loss: " + reason, out.now());
+  fail_job(id, job, ErrorCode::kRetriesExhausted, reason + "; that is " + std::to_string(job.losses) + " attempts in a row without a token, and " + spent + ": try again later", out);
+}
+
 void Coordinator::resume(JobId id, Job& job, Outbox& out) {
   end_probation(job);
   drop_move(job, out);
+  stop_computing(job, false, out.now());
   timers_.cancel({Deadline::kDelivery, id.value});
   job.phase = Phase::kResuming;
   out.send(job.edge, ResumeQuery{id, next_epoch(job)});

@@ -155,7 +155,7 @@ class Edge {
   void end_choice(JobId job, FinishReason reason, Outbox& out);
   void finish_request(RequestId id, Outbox& out);
   void cancel_request(RequestId id, Outbox& out);
-  void fail_request(RequestId id, ErrorCode code, const std::string& message, Outbox& out);
+  void fail_request(RequestId id, ErrorCode code, const std::string& message, Outbox& out, std::uint64_t retry_after_ns = 0);
   void cancel_jobs(const Request& request, Outbox& out);
   void close_stream(JobId job, Outbox& out);
   void forget(RequestId id);

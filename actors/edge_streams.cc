@@ -51,7 +51,7 @@ void Edge::on(const JobPlaced& placed, Outbox& out) {
 
 void Edge::on(const JobFailed& failed, Outbox& out) {
   const auto it = streams_.find(failed.job);
-  if (out.sender() == coordinator_ && it != streams_.end()) fail_request(it->second.request, failed.code, failed.message, out);
+  if (out.sender() == coordinator_ && it != streams_.end()) fail_request(it->second.request, failed.code, failed.message, out, failed.retry_after_ns);
 }
 
 // An attempt is over. Where no position is missing the next one begins behind what is here.
@@ -235,9 +235,9 @@ void Edge::cancel_request(RequestId id, Outbox& out) {
   for (const std::uint32_t choice : open) end_choice(jobs[choice], FinishReason::kCancelled, out);  // the last one ends the request
 }
 
-void Edge::fail_request(RequestId id, ErrorCode code, const std::string& message, Outbox& out) {
+void Edge::fail_request(RequestId id, ErrorCode code, const std::string& message, Outbox& out, std::uint64_t retry_after_ns) {
   const Request& request = requests_.at(id);
-  tell(request, ClientError{request.tag, code, message}, out);
+  tell(request, ClientError{request.tag, code, message, retry_after_ns}, out);
   report_end(request, JobState::kFailed, FinishReason::kError, message, out);
   for (const std::uint32_t choice : request.open) close_stream(request.jobs[choice], out);
   forget(id);

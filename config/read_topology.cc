@@ -266,6 +266,7 @@ struct Reader {
     section.read("max_num_queued_reqs", out.max_num_queued_reqs, {1, 1u << 20});
     section.read("max_num_queued_tokens", out.max_num_queued_tokens, {1, 1u << 30});
     section.read_duration("request_timeout", out.request_timeout, {milliseconds(100), hours(24)});
+    section.read_duration("max_predicted_ttft", out.max_predicted_ttft, {milliseconds(0), hours(24)});
     section.finish();
   }
 

@@ -110,6 +110,7 @@ struct SchedulingSection {
   std::uint32_t max_num_queued_reqs = 4096;
   std::uint32_t max_num_queued_tokens = 400'000;
   Duration request_timeout = std::chrono::minutes(10);
+  Duration max_predicted_ttft{};  // 0: a job's own time limit alone
 };
 
 struct LifecycleSection {

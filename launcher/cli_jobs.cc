@@ -73,6 +73,7 @@ void add_job_commands(CLI::App& app, ChosenCommand& chosen) {
   add_penalty_options(submit, s);
   add_stop_options(submit, s);
   submit->add_option("--cache-salt", s.cache_salt, "Share cached KV only with jobs of this salt, at most 128 printable characters, no spaces; default: with all that give none")->type_name("TEXT");
+  submit->add_option("--time-limit", s.time_limit, "Time for all of it, as in 30s; refused if its first token could not come in time; default, and most: scheduling.request_timeout")->type_name("T");
   submit->add_option("--id", s.id, "Name of the job, at most 128 printable characters, no spaces; default: made by the cluster")->type_name("ID");
   add_many_options(submit, s);
   submit->add_flag("--detach", s.detach, "Leave once the job is accepted, and print its name: it goes on, and baton attach gets its answer");

@@ -184,6 +184,7 @@ struct SubmitOptions {
   std::optional<std::uint32_t> logprobs;
   std::optional<std::uint32_t> prompt_logprobs;
   std::string cache_salt;
+  std::string time_limit;  // "30s"; empty: the cluster's
   bool timeline = false;
   bool detach = false;    // leave once it is accepted
   bool chat = false;      // the prompt is what a user says; the model's chat template makes a prompt of it

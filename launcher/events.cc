@@ -33,6 +33,9 @@ const char* name_of(EventKind kind) {
     case EventKind::kQuarantined: return "quarantined";
     case EventKind::kRecovered: return "recovered";
     case EventKind::kDegraded: return "degraded";
+    case EventKind::kOverloaded: return "overloaded";
+    case EventKind::kRelieved: return "relieved";
+    case EventKind::kOutOfRetries: return "out-of-retries";
   }
   return "?";
 }

@@ -165,7 +165,9 @@ void JobPrinter::on(const ClientError& error) {
   failed_ = true;
   if (json_) {
     JsonWriter json;
-    json.begin_object().member("event", "error").member("code", to_string(error.code)).member("message", error.message).end_object();
+    json.begin_object().member("event", "error").member("code", to_string(error.code)).member("message", error.message);
+    if (error.retry_after_ns > 0) json.member("retry_after_ms", (error.retry_after_ns + 999'999) / 1'000'000);
+    json.end_object();
     print(json.take() + '\n');
     return;
   }

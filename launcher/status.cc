@@ -32,6 +32,11 @@ std::string status_json(const StatusReport& report, const std::string& jobs, con
   JsonWriter json;
   json.begin_object().member("name", report.name);
   json.key("coordinator").begin_object().member("pid", report.coordinator_pid).member("jobs", jobs).end_object();
+  const AdmissionStatus& admission = report.admission;
+  json.key("admission").begin_object().member("admitted", admission.admitted).member("refused_predicted", admission.refused_predicted);
+  json.member("refused_full", admission.refused_full).member("expired", admission.expired).member("resumed", admission.resumed);
+  json.member("out_of_retries", admission.out_of_retries).member("queued", admission.queued).member("queued_tokens", admission.queued_tokens);
+  json.member("wait_ms", admission.wait_ns / 1'000'000).end_object();
   json.key("gateway");
   if (gateway) json.begin_object().member("pid", static_cast<std::int64_t>(gateway->pid)).member("http", gateway->http).end_object();
   else json.null();

@@ -147,6 +147,11 @@ Result<ClientSubmit> job_without_prompt(const SubmitOptions& options) {
   job.include_stop = options.include_stop;
   job.bad_words = options.bad_words;
   job.cache_salt = options.cache_salt;
+  if (!options.time_limit.empty()) {
+    const auto limit = parse_duration(options.time_limit);
+    if (!limit || *limit <= Duration{}) return fail(ErrorCode::kInvalidArgument, "--time-limit wants a duration, as in 500ms, 30s or 5m; what is \"" + printable(options.time_limit) + "\"?");
+    job.time_limit_ns = static_cast<std::uint64_t>(limit->count());
+  }
   RETURN_IF_ERROR(validate(job));
   return job;
 }

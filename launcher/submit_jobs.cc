@@ -21,12 +21,15 @@
 #include "launcher/links.h"
 #include "launcher/submit.h"
 #include "launcher/timeline.h"
+#include "runtime/actor/real_loop.h"
 
 namespace baton {
 namespace {
 
 constexpr Duration kConnectLimit = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kProgressEvery{200};
+constexpr std::chrono::milliseconds kGlance{50};
+constexpr Duration kSoonestAgain = std::chrono::milliseconds(200);
 
 // What became of a job.
 struct Answer {
@@ -35,6 +38,7 @@ struct Answer {
   std::string text;
   ClientDone done;
   std::optional<Error> error;
+  Duration again_after{};  // a refusal's
 
   void on(const ClientAccepted& accepted) { id = accepted.id; }
   void on(const ClientTokens& tokens) {
@@ -45,7 +49,10 @@ struct Answer {
     done = end;
     text += end.tail;
   }
-  void on(const ClientError& failed) { error = Error{failed.code, failed.message}; }
+  void on(const ClientError& failed) {
+    error = Error{failed.code, failed.message};
+    again_after = Duration{static_cast<std::int64_t>(failed.retry_after_ns)};
+  }
 };
 
 std::string answer_line(const Answer& answer) {
@@ -128,15 +135,25 @@ class JobFile {
   bool progress_shown_ = false;
 };
 
+// Whoever has many jobs is in no hurry with each: a cluster that has too many is asked again when it says.
+Result<void> ask(JobsClient& client, const ClientSubmit& job, Answer& answer, JobFile& file) {
+  const auto over = [&] { return interrupted() || file.output_closed(); };
+  for (;;) {
+    const Result<void> ended = client.submit(job, [&](const JobsClient::Event& event) { std::visit([&](const auto& each) { answer.on(each); }, event); }, over);
+    if (!ended || over() || !answer.error || answer.error->code != ErrorCode::kOverloaded) return ended;
+    for (const Time again = real_now() + std::max(answer.again_after, kSoonestAgain); real_now() < again && !over();) std::this_thread::sleep_for(kGlance);
+    if (over()) return ended;
+    answer.error.reset();
+  }
+}
+
 // One stream: a connection, with one job at a time.
 void work(JobsClient& client, JobFile& file) {
   while (auto job = file.next()) {
     Answer answer;
     answer.line = job->first;
     answer.id = job->second.id;
-    const Result<void> ended = client.submit(
-        job->second, [&](const JobsClient::Event& event) { std::visit([&](const auto& each) { answer.on(each); }, event); },
-        [&] { return interrupted() || file.output_closed(); });
+    const Result<void> ended = ask(client, job->second, answer, file);
     if (!ended) answer.error = ended.error();
     file.put(answer);
     if (!ended || interrupted() || file.output_closed()) return file.stop();  // the cluster is gone, or nobody wants more

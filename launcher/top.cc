@@ -58,6 +58,22 @@ std::string links_of(const StatusReport& now, const std::map<std::string, const 
   return rows.size() == 1 ? std::string() : '\n' + render_table(rows);
 }
 
+// What waits, and what was turned away since the last look; nothing of it, nothing said.
+std::string admission_of(const AdmissionStatus& before, const AdmissionStatus& now, double seconds) {
+  std::string text;
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+  if (now.queued > 0) add(std::to_string(now.queued) + (now.queued == 1 ? " job waits" : " jobs wait") + " with " + std::to_string(now.queued_tokens) + " prompt tokens");
+  if (now.wait_ns > 0) add("the next one for about " + decimals(static_cast<double>(now.wait_ns) / 1e9) + " s");
+  const auto add_rate = [&](std::uint64_t earlier, std::uint64_t later, const char* what) {
+    if (const double each = rate(earlier, later, seconds); each > 0) add(decimals(each) + " jobs/s " + what);
+  };
+  add_rate(before.refused_predicted, now.refused_predicted, "refused as too late");
+  add_rate(before.refused_full, now.refused_full, "refused by a full queue");
+  add_rate(before.expired, now.expired, "out of time");
+  add_rate(before.out_of_retries, now.out_of_retries, "out of retries");
+  return text.empty() ? text : text + '\n';
+}
+
 }  // namespace
 
 std::string render_top(const StatusReport& before, const StatusReport& now, double seconds) {
@@ -78,6 +94,7 @@ std::string render_top(const StatusReport& before, const StatusReport& now, doub
   }
   std::string text = now.name + (now.model_name.empty() ? "" : ": " + now.model_name) + ", " + std::to_string(now.jobs) + (now.jobs == 1 ? " job" : " jobs") +
                      ", prefill " + decimals(prefill) + " tokens/s, generated " + decimals(decode) + " tokens/s\n";
+  text += admission_of(before.admission, now.admission, seconds);
   if (rows.size() == 1) return text + "no worker has joined yet\n";
   return text + render_table(rows) + links_of(now, earlier, seconds);
 }

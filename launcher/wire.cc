@@ -51,6 +51,7 @@ CoordinatorOptions coordinator_options(const Topology& topology) {
   options.jobs_max = topology.scheduling.max_num_queued_reqs;
   options.queued_tokens_max = topology.scheduling.max_num_queued_tokens;
   options.request_time_limit = topology.scheduling.request_timeout;
+  options.ttft_limit = topology.scheduling.max_predicted_ttft;
   options.resume = topology.lifecycle.on_worker_loss == WorkerLossOption::kResume;
   return options;
 }

@@ -134,11 +134,13 @@ static void put(ClientError::Builder b, const baton::ClientError& m) {
   b.setTag(m.tag);
   b.setCode(static_cast<std::uint16_t>(m.code));
   b.setMessage(text_of(m.message));
+  b.setRetryAfterNs(m.retry_after_ns);
 }
 static void get(ClientError::Reader r, baton::ClientError& m) {
   m.tag = r.getTag();
-  m.code = enum_of<baton::ErrorCode>(r.getCode(), 13, "code");
+  m.code = enum_of<baton::ErrorCode>(r.getCode(), 15, "code");
   m.message = string_of(r.getMessage(), 4096, "message");
+  m.retry_after_ns = duration_of(r.getRetryAfterNs(), "retry_after_ns");
 }
 
 static void put(ClientCancel::Builder b, const baton::ClientCancel& m) {
@@ -189,6 +191,29 @@ static void get(WorkerStatus::Reader r, baton::WorkerStatus& m) {
   get_list(r.getTraffic(), m.traffic, 8192, "traffic");
 }
 
+static void put(AdmissionStatus::Builder b, const baton::AdmissionStatus& m) {
+  b.setAdmitted(m.admitted);
+  b.setRefusedPredicted(m.refused_predicted);
+  b.setRefusedFull(m.refused_full);
+  b.setExpired(m.expired);
+  b.setResumed(m.resumed);
+  b.setOutOfRetries(m.out_of_retries);
+  b.setQueued(m.queued);
+  b.setQueuedTokens(m.queued_tokens);
+  b.setWaitNs(m.wait_ns);
+}
+static void get(AdmissionStatus::Reader r, baton::AdmissionStatus& m) {
+  m.admitted = r.getAdmitted();
+  m.refused_predicted = r.getRefusedPredicted();
+  m.refused_full = r.getRefusedFull();
+  m.expired = r.getExpired();
+  m.resumed = r.getResumed();
+  m.out_of_retries = r.getOutOfRetries();
+  m.queued = r.getQueued();
+  m.queued_tokens = r.getQueuedTokens();
+  m.wait_ns = duration_of(r.getWaitNs(), "wait_ns");
+}
+
 static void put(StatusReport::Builder b, const baton::StatusReport& m) {
   b.setTag(m.tag);
   b.setName(text_of(m.name));
@@ -199,6 +224,7 @@ static void put(StatusReport::Builder b, const baton::StatusReport& m) {
   b.setBlockTokens(m.block_tokens);
   put_list(b.initWorkers(size_of(m.workers)), m.workers);
   b.setTrafficLeftOut(m.traffic_left_out);
+  put(b.initAdmission(), m.admission);
 }
 static void get(StatusReport::Reader r, baton::StatusReport& m) {
   m.tag = r.getTag();
@@ -210,6 +236,7 @@ static void get(StatusReport::Reader r, baton::StatusReport& m) {
   m.block_tokens = r.getBlockTokens();
   get_list(r.getWorkers(), m.workers, 65536, "workers");
   m.traffic_left_out = r.getTrafficLeftOut();
+  get(r.getAdmission(), m.admission);
 }
 
 static void put(FsckRequest::Builder b, const baton::FsckRequest& m) {

@@ -54,12 +54,14 @@ static void put(JobFailed::Builder b, const baton::JobFailed& m) {
   b.setEpoch(m.epoch);
   b.setCode(static_cast<std::uint16_t>(m.code));
   b.setMessage(text_of(m.message));
+  b.setRetryAfterNs(m.retry_after_ns);
 }
 static void get(JobFailed::Reader r, baton::JobFailed& m) {
   m.job.value = r.getJob();
   m.epoch = r.getEpoch();
-  m.code = enum_of<baton::ErrorCode>(r.getCode(), 13, "code");
+  m.code = enum_of<baton::ErrorCode>(r.getCode(), 15, "code");
   m.message = string_of(r.getMessage(), 4096, "message");
+  m.retry_after_ns = duration_of(r.getRetryAfterNs(), "retry_after_ns");
 }
 
 static void put(CancelJob::Builder b, const baton::CancelJob& m) {

@@ -44,7 +44,7 @@ static void put(ClusterEvent::Builder b, const baton::ClusterEvent& m) {
 }
 static void get(ClusterEvent::Reader r, baton::ClusterEvent& m) {
   m.seq = r.getSeq();
-  m.kind = enum_of<baton::EventKind>(r.getKind(), 11, "kind");
+  m.kind = enum_of<baton::EventKind>(r.getKind(), 14, "kind");
   m.age_ns = duration_of(r.getAgeNs(), "age_ns");
   m.subject = string_of(r.getSubject(), 256, "subject");
   m.detail = string_of(r.getDetail(), 4096, "detail");

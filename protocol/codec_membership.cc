@@ -76,7 +76,7 @@ static void put(JoinRefused::Builder b, const baton::JoinRefused& m) {
   b.setMessage(text_of(m.message));
 }
 static void get(JoinRefused::Reader r, baton::JoinRefused& m) {
-  m.code = enum_of<baton::ErrorCode>(r.getCode(), 13, "code");
+  m.code = enum_of<baton::ErrorCode>(r.getCode(), 15, "code");
   m.message = string_of(r.getMessage(), 4096, "message");
 }
 

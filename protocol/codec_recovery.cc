@@ -78,7 +78,7 @@ static void put(ClusterCommandDone::Builder b, const baton::ClusterCommandDone& 
 static void get(ClusterCommandDone::Reader r, baton::ClusterCommandDone& m) {
   m.tag = r.getTag();
   m.ok = r.getOk();
-  m.code = enum_of<baton::ErrorCode>(r.getCode(), 13, "code");
+  m.code = enum_of<baton::ErrorCode>(r.getCode(), 15, "code");
   m.message = string_of(r.getMessage(), 4096, "message");
 }
 

@@ -246,6 +246,7 @@ struct JobFailed {  # kind 19
   epoch @1 :UInt32;
   code @2 :UInt16;
   message @3 :Text;
+  retryAfterNs @4 :UInt64;  # of a refusal: when it may be otherwise; 0: nobody knows
 }
 
 struct CancelJob {  # kind 20
@@ -593,10 +594,11 @@ struct ClientDone {  # kind 67
 }
 
 struct ClientError {  # kind 68
-  # Edge -> client: terminal.
+  # Edge -> client: terminal. retryAfterNs: see JobFailed.
   tag @0 :UInt64;
   code @1 :UInt16;
   message @2 :Text;
+  retryAfterNs @3 :UInt64;
 }
 
 struct ClientCancel {  # kind 69
@@ -629,6 +631,21 @@ struct WorkerStatus {
   traffic @7 :List(LinkTraffic);
 }
 
+struct AdmissionStatus {
+  # Jobs since the coordinator began: admitted; refused because their first token would have come too late, or because the queue was full;
+  # out of time before a worker had them. Attempts that were lost: made again, or not because the retry budget was spent. Then what
+  # waits now, and for how long a job that came now would wait for it; 0: nothing is ahead, or nothing is known.
+  admitted @0 :UInt64;
+  refusedPredicted @1 :UInt64;
+  refusedFull @2 :UInt64;
+  expired @3 :UInt64;
+  resumed @4 :UInt64;
+  outOfRetries @5 :UInt64;
+  queued @6 :UInt32;
+  queuedTokens @7 :UInt64;
+  waitNs @8 :UInt64;
+}
+
 struct StatusReport {  # kind 72
   # Coordinator -> edge -> client.
   tag @0 :UInt64;
@@ -640,6 +657,7 @@ struct StatusReport {  # kind 72
   blockTokens @6 :UInt32;
   workers @7 :List(WorkerStatus);
   trafficLeftOut @8 :UInt32;  # pairs beyond the 8192 that a report carries
+  admission @9 :AdmissionStatus;
 }
 
 struct FsckRequest {  # kind 73
@@ -697,8 +715,9 @@ struct TraceReport {  # kind 77
 struct ClusterEvent {
   # kind: 0 the coordinator started, 1 a member joined, 2 an edge left, 3 a worker was lost, 4 one was refused, 5 jobs were placed again,
   # 6 the cluster is being stopped or a worker drained, 7 a worker has no job any more, 8 a worker has another role, 9 a job was refused because
-  # workers died of it, 10 jobs were found in the journal, or it can be written again, 11 it cannot. seq counts from 1 in each life of the
-  # coordinator.
+  # workers died of it, 10 jobs were found in the journal, or it can be written again, 11 it cannot, 12 jobs are refused or expire because there are too
+  # many, 13 they are not any more, 14 lost attempts are not made again because the retry budget is spent. seq counts from 1 in each
+  # life of the coordinator.
   seq @0 :UInt64;
   kind @1 :UInt8;
   ageNs @2 :UInt64;

@@ -9,6 +9,7 @@
 
 #include "kernels/kv_geometry.h"
 #include "protocol/sampling_params.h"
+#include "protocol/status_figures.h"
 #include "runtime/actor/actor_ref.h"
 #include "runtime/base/result.h"
 
@@ -80,17 +81,6 @@ struct PeerLeft {
   ActorRef actor;
   std::string reason;
 };
-inline constexpr std::size_t kTrafficPerHeartbeat = 16;
-// What one worker has sent to another since it began. A transfer is one push of blocks.
-struct LinkTraffic {
-  std::string peer;       // the receiving worker's name
-  std::string transport;  // "shm", "tcp", …: of the latest transfer
-  std::uint64_t transfers = 0;
-  std::uint64_t failures = 0;
-  std::uint64_t bytes = 0;       // of transfers that did not fail
-  std::uint64_t busy_ns = 0;     // with at least one under way
-  std::uint64_t latency_ns = 0;  // from each one's push to its acknowledgement, summed
-};
 struct Heartbeat {
   static constexpr std::uint16_t kKind = 7;
   std::uint64_t progress = 0;  // engine steps finished; alive but stuck is seen by it standing still
@@ -157,6 +147,7 @@ struct JobFailed {
   Epoch epoch = 0;  // 0: not tied to an attempt
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
+  std::uint64_t retry_after_ns = 0;  // a refusal's: when it may be otherwise; 0: nobody knows
 };
 struct CancelJob {
   static constexpr std::uint16_t kKind = 20;
@@ -461,6 +452,7 @@ struct ClientError {
   std::uint64_t tag = 0;
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
+  std::uint64_t retry_after_ns = 0;  // a refusal's: when it may be otherwise; 0: nobody knows
 };
 struct ClientCancel {
   static constexpr std::uint16_t kKind = 69;
@@ -499,6 +491,7 @@ struct StatusReport {
   std::uint32_t block_tokens = 0;
   std::vector<WorkerStatus> workers;
   std::uint32_t traffic_left_out = 0;  // pairs beyond what fits
+  AdmissionStatus admission = {};
 };
 // Client -> edge -> coordinator -> every worker; each answers with its own account.
 struct FsckRequest {
@@ -548,7 +541,7 @@ struct TraceReport {
   JobTimeline timeline;
 };
 
-enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6, kDrained = 7, kRole = 8, kQuarantined = 9, kRecovered = 10, kDegraded = 11 };
+enum class EventKind : std::uint8_t { kStarted = 0, kJoined = 1, kLeft = 2, kLost = 3, kRefused = 4, kRedispatched = 5, kDraining = 6, kDrained = 7, kRole = 8, kQuarantined = 9, kRecovered = 10, kDegraded = 11, kOverloaded = 12, kRelieved = 13, kOutOfRetries = 14 };
 struct ClusterEvent {
   std::uint64_t seq = 0;  // 1, 2, … in one life of the coordinator
   EventKind kind = EventKind::kStarted;

@@ -46,10 +46,30 @@ const LinkFigure kLinkFigures[] = {
     {"kv_transfer_failures_total", "KV transfers that failed.", [](const LinkTraffic& l) { return double(l.failures); }},
 };
 
+struct AdmissionFigure {
+  const char* name;
+  const char* help;
+  MetricLabels labels;
+  bool counter;
+  double (*value)(const AdmissionStatus& status);
+};
+
+const AdmissionFigure kAdmissionFigures[] = {
+    {"jobs_admitted_total", "Jobs that were admitted, of all edges, since the coordinator began.", {}, true, [](const AdmissionStatus& a) { return double(a.admitted); }},
+    {"jobs_refused_total", "Jobs that were not admitted: their first token would have come too late, or the queue was full.", {{"reason", "predicted_ttft"}}, true, [](const AdmissionStatus& a) { return double(a.refused_predicted); }},
+    {"jobs_refused_total", "Jobs that were not admitted: their first token would have come too late, or the queue was full.", {{"reason", "queue_full"}}, true, [](const AdmissionStatus& a) { return double(a.refused_full); }},
+    {"jobs_expired_total", "Jobs whose time limit passed before a worker had them.", {}, true, [](const AdmissionStatus& a) { return double(a.expired); }},
+    {"jobs_resumed_total", "Attempts at jobs that were lost and made again.", {}, true, [](const AdmissionStatus& a) { return double(a.resumed); }},
+    {"jobs_out_of_retries_total", "Jobs that were given up because the retry budget was spent.", {}, true, [](const AdmissionStatus& a) { return double(a.out_of_retries); }},
+    {"jobs_queued", "Jobs that wait for a worker.", {}, false, [](const AdmissionStatus& a) { return double(a.queued); }},
+    {"queued_prompt_tokens", "Tokens of their prompts.", {}, false, [](const AdmissionStatus& a) { return double(a.queued_tokens); }},
+    {"predicted_wait_seconds", "How long a job that came now is expected to wait until its prompt is computed.", {}, false, [](const AdmissionStatus& a) { return double(a.wait_ns) * 1e-9; }},
+};
+
 const char* word(Role role) { return role == Role::kPrefill ? "prefill" : role == Role::kDecode ? "decode" : "both"; }
 
 const char* word(WorkerState state) {
-  static constexpr const char* kWords[] = {"joining", "ready", "draining", "lost"};
+  static constexpr const char* kWords[] = {"joining", "ready", "draining", "lost", "drained"};
   return kWords[static_cast<std::size_t>(state)];
 }
 
@@ -61,6 +81,7 @@ constexpr const char* kVllmNames[] = {"num_requests_running", "num_requests_wait
 void forget_cluster(Metrics& metrics) {
   for (const WorkerFigure& figure : kWorkerFigures) metrics.clear(figure.name);
   for (const LinkFigure& figure : kLinkFigures) metrics.clear(figure.name);
+  for (const AdmissionFigure& figure : kAdmissionFigures) metrics.clear(figure.name);
   metrics.clear("worker_state");
   metrics.clear("coordinator_jobs");
   metrics.clear("cache_config_info");
@@ -88,6 +109,10 @@ void set_cluster_metrics(Metrics& metrics, const std::string& model, const Statu
   forget_cluster(metrics);
   if (report == nullptr) return;
   metrics.set("coordinator_jobs", "Jobs that the coordinator knows, of all edges.", {}, report->jobs);
+  for (const AdmissionFigure& figure : kAdmissionFigures) {
+    if (figure.counter) metrics.set_counter(figure.name, figure.help, figure.labels, figure.value(report->admission));
+    else metrics.set(figure.name, figure.help, figure.labels, figure.value(report->admission));
+  }
   metrics.set("cache_config_info", "What the KV cache is made of.",
               {{"model", model}, {"block_size", std::to_string(report->block_tokens)}, {"max_model_len", std::to_string(report->max_model_len)}}, 1);
   for (const WorkerStatus& worker : report->workers) set_worker(metrics, model, worker);
@@ -98,6 +123,7 @@ void set_vllm_metrics(Metrics& metrics, const MetricLabels& labels, const Status
   if (known == nullptr) return;
   const StatusReport& report = *known;
   Heartbeat sum;
+  sum.waiting = report.admission.queued;
   std::uint64_t blocks = 0;
   for (const WorkerStatus& worker : report.workers) {
     sum.running += worker.last.running;

@@ -145,7 +145,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
     if (!over_) --open_jobs_;
   }
 
-  void on(std::size_t, const ClientError& error) { fail(api_error(error.code, error.message)); }
+  void on(std::size_t, const ClientError& error) { fail(api_error(error.code, error.message, error.retry_after_ns)); }
 
   void end_choice(std::size_t job, std::uint32_t number, FinishReason reason, const std::string& tail, const std::string& stop,
                   TokenId stop_token) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "config/units.h"
 #include "protocol/validate.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
@@ -127,6 +128,7 @@ class OpenAiService::Impl {
     std::string id = {};  // of its answer, as far as can be seen; "": it has none
     std::optional<std::size_t> key = {};
     Time began{};
+    std::uint64_t time_limit_ns = 0;  // its client's; 0: the cluster's
     std::shared_ptr<std::atomic<bool>> wanted = std::make_shared<std::atomic<bool>>(true);  // false: the pool need not read it any more
   };
 
@@ -275,7 +277,11 @@ class OpenAiService::Impl {
     const std::int64_t now = unix_seconds();
     const std::string named = peek_request_id(request.body);
     const std::string id = id_prefix(kind) + (named.empty() ? suffix : named);
-    on_pool(std::move(request), {exchange, std::move(headers), kind, id}, [this, kind, suffix, now](const std::string& body, std::uint64_t number) {
+    const auto limit = time_limit(request);
+    if (!limit) return respond(to_response(limit.error()), headers, exchange);
+    Parsing parsing{exchange, std::move(headers), kind, id};
+    parsing.time_limit_ns = *limit;
+    on_pool(std::move(request), std::move(parsing), [this, kind, suffix, now](const std::string& body, std::uint64_t number) {
       auto call = std::make_shared<tl::expected<OpenAiCall, ApiError>>(read_call(kind, body, options_.model, suffix, now));
       http_.post([this, number, call] { parsed(number, std::move(*call)); });
     });
@@ -300,6 +306,7 @@ class OpenAiService::Impl {
     // The cluster's name of a job is the answer's, so that `baton cancel` and `baton trace` find it.
     for (std::size_t i = 0; i < call->jobs.size(); ++i) call->jobs[i].id = call->jobs.size() == 1 ? call->id : call->id + '-' + std::to_string(i);
     call->key = parsing.key;
+    for (ClientSubmit& job : call->jobs) job.time_limit_ns = parsing.time_limit_ns;
     if (options_.salting_keys && call->key)
       for (ClientSubmit& job : call->jobs) job.cache_salt = options_.salting_keys->cache_salt(*call->key, job.cache_salt);
     answer_call(std::move(*call), parsing.exchange, std::move(headers), environment_);
@@ -359,6 +366,16 @@ class OpenAiService::Impl {
   template <class Turn>
   static void answer_guarded(const Exchange& exchange, const std::vector<HttpHeader>& headers, Turn turn) {
     if (!run_guarded("answering a request", std::move(turn))) respond(to_response(internal_error()), headers, exchange);
+  }
+
+  // X-Request-Timeout: how many seconds the answer is of use. 0: it is not given.
+  static tl::expected<std::uint64_t, ApiError> time_limit(const HttpRequest& request) {
+    const std::string_view given = request.header("x-request-timeout");
+    if (given.empty()) return 0;
+    const bool number = given.find_first_not_of("0123456789.") == std::string_view::npos;
+    const auto limit = number ? parse_duration(std::string(given) + 's') : Result<Duration>(Duration{});
+    if (!limit || *limit <= Duration{}) return tl::unexpected(bad_value("X-Request-Timeout", "must be a number of seconds above 0, as in 30 or 1.5"));
+    return static_cast<std::uint64_t>(limit->count());
   }
 
   // X-Request-Id: the client's, if it is one, or ours.

@@ -18,6 +18,8 @@ std::string_view to_string(ErrorCode code) {
     case ErrorCode::kInternal: return "internal";
     case ErrorCode::kWorkerLost: return "worker_lost";
     case ErrorCode::kQuarantined: return "request_quarantined";
+    case ErrorCode::kOverloaded: return "overloaded";
+    case ErrorCode::kRetriesExhausted: return "retries_exhausted";
   }
   return "unknown";
 }

@@ -25,6 +25,8 @@ enum class ErrorCode : std::uint16_t {
   kInternal = 11,          // a fault of ours that was contained
   kWorkerLost = 12,        // a worker died with the job on it
   kQuarantined = 13,       // workers died of the job: it is not tried again
+  kOverloaded = 14,        // it would be served too late: try again later
+  kRetriesExhausted = 15,  // too much is being done again already
 };
 
 std::string_view to_string(ErrorCode code);

@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -45,7 +47,7 @@ HttpStreams::HttpStreams(std::uint16_t port, std::vector<HttpStream> streams) : 
     connections_[i].socket = dial(port);
     const std::string request = request_of(streams_[i]);
     if (connections_[i].socket < 0 || send(connections_[i].socket, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
-      end(i, "no connection");
+      end(i, std::string("no connection: ") + std::strerror(errno));
   }
   thread_ = std::thread([this] { read_all(); });
 }
@@ -92,6 +94,7 @@ void HttpStreams::read_one(std::size_t index) {
     const std::size_t head = connection.input.find("\r\n\r\n");
     if (head == std::string::npos) return;
     stream.status = std::atoi(connection.input.substr(9, 3).c_str());
+    if (const std::size_t at = connection.input.find("\r\nRetry-After: "); at < head) stream.retry_after = std::chrono::seconds(std::atoi(connection.input.c_str() + at + 15));
     connection.input.erase(0, head + 4);
     connection.in_body = true;
     if (stream.status != 200) return end(index, "status " + std::to_string(stream.status));

@@ -18,6 +18,7 @@ struct HttpStream {
   std::vector<TokenId> prompt;
   SamplingParams sampling;
   int status = 0;               // 0: no answer
+  Duration retry_after{};       // of a refusal; 0: it did not say
   std::vector<TokenId> tokens;
   std::vector<Time> arrived;    // of each token
   std::string finish_reason;

@@ -77,6 +77,13 @@ SimClusterOptions draw_cluster(Random& random, const SimUsersOptions& users, boo
   options.world.network = draw_network_options(random);
   options.worker_links = draw_link_limits(random);
   if (random.chance(1, 8)) options.coordinator.jobs_max = between(random, 4, 40);
+  if (random.chance(1, 4)) {  // slow workers: jobs are refused by prediction, by the queue's tokens, and when they are lost again
+    options.step_per_token = std::chrono::microseconds(between(random, 100, 1000));
+    options.coordinator.ttft_limit = milliseconds(between(random, 1, 200));
+    options.coordinator.queued_tokens_max = between(random, 200, 2000);
+    options.coordinator.retry_budget = {0, between(random, 0, 2), seconds(60)};
+    options.coordinator.overload_calm = milliseconds(between(random, 1, 1000));
+  }
   const auto sometimes = [&](std::uint32_t ppm) { return random.chance(1, 2) ? static_cast<std::uint32_t>(random.below(ppm)) : 0; };
   options.fabric.faults = {sometimes(50'000), sometimes(50'000), sometimes(50'000), sometimes(50'000), sometimes(50'000)};
   return options;
@@ -232,6 +239,7 @@ class Scenario {
     verdict.reattached = users_.reattached();
     verdict.control_kills = cluster_.control_kills();
     verdict.retries = cluster_.coordinator().retries();
+    verdict.admission = cluster_.coordinator().admission();
     verdict.late_bytes = cluster_.fabric().late_writes();
     verdict.virtual_seconds = std::chrono::duration<double>(heap_.now().time_since_epoch()).count();
     return verdict;

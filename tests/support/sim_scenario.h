@@ -26,6 +26,7 @@ struct SimVerdict {
   std::uint64_t tokens = 0;
   std::uint64_t late_bytes = 0;
   Coordinator::Retries retries;
+  AdmissionStatus admission;  // of the coordinator's last life
   std::uint64_t control_kills = 0;  // of the coordinator, with or without the edge
   std::uint64_t reattached = 0;     // jobs whose client came back for their answer
   std::uint64_t preemptions = 0;  // of the workers' last lives

@@ -311,7 +311,7 @@ void SimUsers::take_error(const ClientError& error) {
   ++ended_;
   ++failed_;
   const bool fault_kind = error.code == ErrorCode::kQuarantined || (error.code == ErrorCode::kDeadlineExceeded && job->submit.time_limit_ns != 0) || error.code == ErrorCode::kUnavailable ||
-                          error.code == ErrorCode::kResourceExhausted || (error.code == ErrorCode::kAlreadyExists && job->shares_id);
+                          error.code == ErrorCode::kResourceExhausted || error.code == ErrorCode::kOverloaded || error.code == ErrorCode::kRetriesExhausted || (error.code == ErrorCode::kAlreadyExists && job->shares_id);
   if (!options_.errors_allowed || !fault_kind) complain(error.tag, std::string(to_string(error.code)) + ": " + error.message);
 }
 

@@ -68,21 +68,26 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
     total.retries.quarantined += verdict.retries.quarantined;
     total.retries.moved += verdict.retries.moved;
     total.retries.fetched += verdict.retries.fetched;
+    total.retries.out_of_budget += verdict.retries.out_of_budget;
+    total.admission.refused_predicted += verdict.admission.refused_predicted;
+    total.admission.refused_full += verdict.admission.refused_full;
+    total.admission.expired += verdict.admission.expired;
     total.preemptions += verdict.preemptions;
     total.prefix_hits += verdict.prefix_hits;
     total.virtual_seconds += verdict.virtual_seconds;
   }
   const double minutes = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() / 60;
-  char line[768];
+  char line[1024];
   std::snprintf(
       line, sizeof line, "sim: seeds=%llu failing=%llu jobs=%llu finished=%llu typed_errors=%llu transferred=%llu tokens=%llu faults=%llu "
-      "control_kills=%llu reattached=%llu resumed=%llu quarantined=%llu moved=%llu fetched=%llu late_bytes=%llu preemptions=%llu prefix_hit_tokens=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
+      "control_kills=%llu reattached=%llu resumed=%llu quarantined=%llu out_of_retries=%llu moved=%llu fetched=%llu refused_predicted=%llu refused_full=%llu expired=%llu late_bytes=%llu preemptions=%llu prefix_hit_tokens=%llu events=%llu virtual_s=%.0f seeds/min=%.0f faults/min=%.0f events/s=%.0f",
       static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(failing), static_cast<unsigned long long>(total.jobs),
       static_cast<unsigned long long>(total.finished), static_cast<unsigned long long>(total.failed),
       static_cast<unsigned long long>(total.transferred), static_cast<unsigned long long>(total.tokens),
       static_cast<unsigned long long>(total.faults), static_cast<unsigned long long>(total.control_kills), static_cast<unsigned long long>(total.reattached),
       static_cast<unsigned long long>(total.retries.again), static_cast<unsigned long long>(total.retries.quarantined),
-      static_cast<unsigned long long>(total.retries.moved), static_cast<unsigned long long>(total.retries.fetched),
+      static_cast<unsigned long long>(total.retries.out_of_budget), static_cast<unsigned long long>(total.retries.moved), static_cast<unsigned long long>(total.retries.fetched),
+      static_cast<unsigned long long>(total.admission.refused_predicted), static_cast<unsigned long long>(total.admission.refused_full), static_cast<unsigned long long>(total.admission.expired),
       static_cast<unsigned long long>(total.late_bytes),
       static_cast<unsigned long long>(total.preemptions), static_cast<unsigned long long>(total.prefix_hits),
       static_cast<unsigned long long>(total.events), total.virtual_seconds, static_cast<double>(seeds) / minutes,
@@ -99,6 +104,8 @@ TEST(ClusterSim, NoFaultLosesDoublesOrChangesAToken) {
     EXPECT_GT(total.reattached * 20, seeds);
     EXPECT_GT(total.retries.fetched * 200, seeds);
     EXPECT_LT(total.retries.quarantined * 500, total.jobs) << "only where workers are killed while a suspect is alone on them";
+    EXPECT_GT(total.admission.refused_predicted * 20, seeds);
+    EXPECT_GT(total.admission.expired * 20, seeds);
     EXPECT_GT(total.finished * 10, total.jobs * 5);
   }
 }

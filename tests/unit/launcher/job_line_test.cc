@@ -106,6 +106,14 @@ TEST(Top, RatesAreDifferencesOfOneLife) {
   EXPECT_NE(text.find("c, 0 jobs, prefill 50.0 tokens/s, generated 50.0 tokens/s\n"), std::string::npos) << text;
   EXPECT_NE(text.find("########.. 75%"), std::string::npos) << text;
   EXPECT_NE(text.find("both-0  d-0  shm        2.0"), std::string::npos) << text;
+  EXPECT_EQ(text.find("wait"), std::string::npos) << "nothing waits: nothing is said";
+  now.admission.queued = 3;
+  now.admission.queued_tokens = 450;
+  now.admission.wait_ns = 2'500'000'000;
+  now.admission.refused_predicted = 9;
+  now.admission.expired = 1;
+  EXPECT_NE(render_top(before, now, 2.0).find("tokens/s\n3 jobs wait with 450 prompt tokens, the next one for about 2.5 s, 4.5 jobs/s refused as too late, 0.5 jobs/s out of time\n"), std::string::npos)
+      << render_top(before, now, 2.0);
   now.workers[0].pid = 11;
   EXPECT_NE(render_top(before, now, 2.0).find("generated 0.0 tokens/s"), std::string::npos);
 }

@@ -13,6 +13,8 @@ inline std::string random_text(Random& random) {
   return text;
 }
 
+inline std::uint64_t random_duration(Random& random) { return random.below((std::uint64_t{1} << 60) + 1); }
+
 inline void fill(ActorRef& m, Random& random) {
   m.node.value = random.next();
   m.incarnation.value = random.next();
@@ -89,7 +91,7 @@ inline void fill(JoinAccepted& m, Random& random) {
   m.heartbeat_miss = static_cast<std::uint32_t>(random.next());
 }
 inline void fill(JoinRefused& m, Random& random) {
-  m.code = static_cast<ErrorCode>(1 + random.below(13));
+  m.code = static_cast<ErrorCode>(1 + random.below(15));
   m.message = random_text(random);
 }
 inline void fill(PeerCard& m, Random& random) {
@@ -150,8 +152,9 @@ inline void fill(JobPlaced& m, Random& random) {
 inline void fill(JobFailed& m, Random& random) {
   m.job.value = random.next();
   m.epoch = static_cast<std::uint32_t>(random.next());
-  m.code = static_cast<ErrorCode>(1 + random.below(13));
+  m.code = static_cast<ErrorCode>(1 + random.below(15));
   m.message = random_text(random);
+  m.retry_after_ns = random_duration(random);
 }
 inline void fill(CancelJob& m, Random& random) {
   m.job.value = random.next();
@@ -201,7 +204,6 @@ inline void fill(JobRelease& m, Random& random) {
   m.job.value = random.next();
   m.epoch = static_cast<std::uint32_t>(random.next());
 }
-std::uint64_t random_duration(Random& random) { return random.below((std::uint64_t{1} << 60) + 1); }
 inline void fill(TokenTiming& m, Random& random) {
   m.job.value = random.next();
   m.epoch = static_cast<std::uint32_t>(random.next());
@@ -366,8 +368,9 @@ inline void fill(ClientChoiceDone& m, Random& random) {
 }
 inline void fill(ClientError& m, Random& random) {
   m.tag = random.next();
-  m.code = static_cast<ErrorCode>(1 + random.below(13));
+  m.code = static_cast<ErrorCode>(1 + random.below(15));
   m.message = random_text(random);
+  m.retry_after_ns = random_duration(random);
 }
 inline void fill(ClientCancel& m, Random& random) {
   m.tag = random.next();
@@ -394,7 +397,7 @@ inline void fill(WorkerStatus& m, Random& random) {
 }
 inline void fill(ClusterEvent& m, Random& random) {
   m.seq = random.next();
-  m.kind = static_cast<EventKind>(random.below(12));
+  m.kind = static_cast<EventKind>(random.below(15));
   m.age_ns = random_duration(random);
   m.subject = random_text(random);
   m.detail = random_text(random);
@@ -416,6 +419,17 @@ inline void fill(ClientAttach& m, Random& random) {
   m.id = random_text(random);
   m.from = static_cast<std::uint32_t>(random.next());
 }
+inline void fill(AdmissionStatus& m, Random& random) {
+  m.admitted = random.next();
+  m.refused_predicted = random.next();
+  m.refused_full = random.next();
+  m.expired = random.next();
+  m.resumed = random.next();
+  m.out_of_retries = random.next();
+  m.queued = static_cast<std::uint32_t>(random.next());
+  m.queued_tokens = random.next();
+  m.wait_ns = random_duration(random);
+}
 inline void fill(StatusReport& m, Random& random) {
   m.tag = random.next();
   m.name = random_text(random);
@@ -427,6 +441,7 @@ inline void fill(StatusReport& m, Random& random) {
   m.workers.resize(random.below(4));
   for (auto& item : m.workers) fill(item, random);
   m.traffic_left_out = static_cast<std::uint32_t>(random.next());
+  fill(m.admission, random);
 }
 inline void fill(FsckRequest& m, Random& random) {
   m.tag = random.next();
@@ -512,7 +527,7 @@ inline void fill(ClusterCommand& m, Random& random) {
 inline void fill(ClusterCommandDone& m, Random& random) {
   m.tag = random.next();
   m.ok = random.chance(1, 2);
-  m.code = static_cast<ErrorCode>(1 + random.below(13));
+  m.code = static_cast<ErrorCode>(1 + random.below(15));
   m.message = random_text(random);
 }
 

@@ -170,6 +170,28 @@ TEST_F(Answers, ErrorsBeforeTheStreamHaveTheirStatus) {
   EXPECT_EQ(body(told).at("error").at("code"), "rate_limit_exceeded");
 }
 
+TEST_F(Answers, ARefusalSaysWhenToComeAgain) {
+  const auto header = [](const auto& told, const std::string& name) {
+    for (const auto& each : told->head.headers)
+      if (each.name == name) return each.value;
+    return std::string();
+  };
+  const auto late = answer(call(CallKind::kChat)), lost = answer(call(CallKind::kChat)), soon = answer(call(CallKind::kChat));
+  jobs_.say(0, {ClientError{0, ErrorCode::kOverloaded, "too late", 6'200'000'001}});
+  jobs_.say(1, {ClientError{0, ErrorCode::kRetriesExhausted, "lost again"}});
+  jobs_.say(2, {ClientError{0, ErrorCode::kResourceExhausted, "the queue is full", 1}});
+  EXPECT_EQ(late->head.status, 429u);
+  EXPECT_EQ(body(late).at("error").at("code"), "overloaded");
+  EXPECT_EQ(header(late, "Retry-After"), "7");
+  EXPECT_EQ(header(late, "retry-after-ms"), "6201");
+  EXPECT_EQ(header(late, "x-should-retry"), "true");
+  EXPECT_EQ(lost->head.status, 503u);
+  EXPECT_EQ(body(lost).at("error").at("code"), "retries_exhausted");
+  EXPECT_EQ(header(lost, "retry-after-ms"), "500");
+  EXPECT_EQ(header(soon, "Retry-After"), "1");
+  EXPECT_EQ(header(soon, "retry-after-ms"), "1");
+}
+
 TEST_F(Answers, ErrorsInAStreamAreEventsOfIt) {
   OpenAiCall streamed = call(CallKind::kChat, {"a"});
   streamed.stream = true;

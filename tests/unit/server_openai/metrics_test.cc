@@ -138,14 +138,22 @@ TEST(ClusterMetrics, OfWorkersAndTheirLinks) {
     worker.traffic = {{"x", "shm", 2, 1, 4096, 1'500'000'000}};
     report.workers.push_back(worker);
   }
+  report.workers.back().state = WorkerState::kDrained;
+  report.admission.refused_predicted = 4;
+  report.admission.refused_full = 2;
+  report.admission.queued = 7;
+  report.admission.wait_ns = 2'500'000'000;
   set_cluster_metrics(ours, "m", &report);
   const std::string text = ours.text("baton_");
   for (const char* line : {"baton_coordinator_up 1\n", "baton_kv_cache_usage_perc{model=\"m\",pool=\"p\",worker=\"decode-0\",role=\"decode\"} 0.25\n",
                            "baton_worker_state{model=\"m\",pool=\"p\",worker=\"prefill-0\",role=\"prefill\",state=\"ready\"} 1\n",
+                           "role=\"decode\",state=\"drained\"} 1\n", "baton_jobs_refused_total{reason=\"predicted_ttft\"} 4\n",
+                           "baton_jobs_refused_total{reason=\"queue_full\"} 2\n", "baton_jobs_queued 7\n", "baton_predicted_wait_seconds 2.5\n",
                            "baton_kv_transfer_seconds_total{source=\"prefill-0\",destination=\"x\",transport=\"shm\"} 1.5\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   set_vllm_metrics(theirs, {{"model_name", "m"}, {"engine", "0"}}, &report);
   for (const char* line : {"vllm:num_requests_running{model_name=\"m\",engine=\"0\"} 6\n", "vllm:kv_cache_usage_perc{model_name=\"m\",engine=\"0\"} 0.25\n",
+                           "vllm:num_requests_waiting{model_name=\"m\",engine=\"0\"} 7\n",
                            "vllm:prefix_cache_hits_total{model_name=\"m\",engine=\"0\"} 10\n",
                            "vllm:cache_config_info{model_name=\"m\",engine=\"0\",block_size=\"16\",num_gpu_blocks=\"200\"} 1\n"})
     EXPECT_NE(theirs.text("vllm:").find(line), std::string::npos) << line;

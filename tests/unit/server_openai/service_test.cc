@@ -87,6 +87,22 @@ TEST(PeekRequestId, FindsTheBodysOwn) {
   EXPECT_EQ(peek_request_id(R"({"request_id":")" + std::string(65, 'x') + "\"}"), "");
 }
 
+TEST_F(Service, ATimeLimitOfTheClientsIsThatOfItsJobs) {
+  const std::pair<const char*, std::uint64_t> good[] = {{"30", 30'000'000'000}, {"1.5", 1'500'000'000}, {"0.001", 1'000'000}};
+  for (const auto& [given, ns] : good) {
+    const std::size_t before = jobs_.submitted.size();
+    ask("POST", "/v1/completions", R"({"prompt":["a","b"]})", {HttpHeader{"x-request-timeout", given}});
+    turn_until([&] { return jobs_.submitted.size() == before + 2; });
+    EXPECT_EQ(jobs_.submitted[before].time_limit_ns, ns);
+    EXPECT_EQ(jobs_.submitted[before + 1].time_limit_ns, ns);
+  }
+  for (const char* given : {"0", "-1", "x", "3s", ".", "1e9", "99999999999999999999"}) {
+    const auto told = ask("POST", "/v1/completions", R"({"prompt":"a"})", {HttpHeader{"x-request-timeout", given}});
+    EXPECT_EQ(told->head.status, 400u) << given;
+    EXPECT_EQ(body(told).at("error").at("param"), "X-Request-Timeout");
+  }
+}
+
 TEST_F(Service, UnknownRoutesAndMethods) {
   EXPECT_EQ(body(ask("GET", "/v2/x")).at("error").at("code"), "unknown_url");
   for (const char* path : {"/v1/completions", "/v1/chat/completions", "/tokenize"}) {
