@@ -49,6 +49,8 @@ Result<DeviceFacts> use_device(std::uint32_t index) {
   return facts;
 }
 
+void select_device(std::uint32_t index) { require_success(cudaSetDevice(static_cast<int>(index)), "cudaSetDevice"); }
+
 std::uint32_t multiprocessors() {
   int device = 0, count = 0;
   require_success(cudaGetDevice(&device), "cudaGetDevice");

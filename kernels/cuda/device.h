@@ -27,6 +27,8 @@ struct DeviceFacts {
 };
 // Makes device `index` this thread's, after checking that there is a driver, such a device, and one these kernels run on.
 Result<DeviceFacts> use_device(std::uint32_t index);
+// The same for a thread that comes later: nothing is checked again.
+void select_device(std::uint32_t index);
 std::uint32_t multiprocessors();  // of this thread's device
 
 // Memory of the device, or of the host where the device may read and write it (pinned). Owns it; moves.
