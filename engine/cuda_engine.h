@@ -3,7 +3,7 @@
 // are one allocation, the KV pool is one, the workspace is one; what they take is in plan(). Used from one thread
 // at a time. A program that was built without CUDA has make_cuda_engine(), too; it says so.
 // `invariant`: a token depends on its sequence alone; all products take one path whose sums are cut the same way for any number of rows,
-// and every row attends on its own. `fast`: products of more than 64 rows by cuBLASLt, prompt chunks by flash attention, sequences cut so
+// and every row attends on its own. `fast`: products of more than 16 rows by cuBLASLt, prompt chunks by flash attention, sequences cut so
 // that the device is full: tokens of a near-tie may differ with the batch.
 #pragma once
 

@@ -67,7 +67,7 @@ struct RopeAndStore {
   Bf16* qkv = nullptr;          // [rows][(heads + 2 kv_heads) head_dim]
   const float* bias = nullptr;  // of a row's columns; null: none
   const float* rotary = nullptr;
-  std::uint32_t pairs = 0;      // of a head, that turn
+  std::uint32_t pairs = 0;      // of a head, that turn; a multiple of 4
   std::uint32_t rows = 0, heads = 0, layer = 0;
   PagedRows paged;
 };
@@ -140,7 +140,7 @@ struct PromptTile {
   std::uint32_t first_position = 0;
   std::uint32_t sequence = 0;
 };
-constexpr std::uint32_t prompt_tile_tokens(std::uint32_t heads_per_kv_head) { return 64 / heads_per_kv_head; }
+constexpr std::uint32_t prompt_tile_tokens(std::uint32_t heads_per_kv_head) { return 128 / heads_per_kv_head; }
 struct PromptAttention {
   const PromptTile* tiles = nullptr;  // the longest first is fastest
   std::uint32_t tile_count = 0;

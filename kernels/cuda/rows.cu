@@ -67,7 +67,16 @@ __global__ void fill_rotary(const double* frequencies, std::uint32_t pairs, std:
   out[at] = make_float2(static_cast<float>(cosine), static_cast<float>(sine));
 }
 
-// One block a row, one pair of neighbouring elements a thread and turn: queries, then keys, then values.
+// Two neighbouring elements, with the bias, turned if there is an angle for them.
+__device__ __forceinline__ std::uint32_t turned(std::uint32_t both, const float2* bias, const float2* turn) {
+  float a = low_float(both), b = high_float(both);
+  if (bias != nullptr) a += bias->x, b += bias->y;
+  if (turn == nullptr) return bias == nullptr ? both : pack(a, b);
+  const float2 cs = *turn;
+  return pack(a * cs.x - b * cs.y, b * cs.x + a * cs.y);
+}
+
+// One block a row, eight neighbouring elements a thread and turn: queries, then keys, then values. Both head_dims are powers of two.
 __global__ void rotate_and_store(RopeAndStore op) {
   wait_for_previous();
   let_next_begin();
@@ -75,31 +84,25 @@ __global__ void rotate_and_store(RopeAndStore op) {
   const std::uint32_t position = op.paged.positions[row];
   if (position == kNoPosition) return;
   const KvGeometry& geometry = op.paged.geometry;
-  const std::uint32_t head_pairs = geometry.head_dim / 2;
+  const std::uint32_t eights = geometry.head_dim / 8, shift = 31 - __clz(eights);
   const std::uint32_t heads = op.heads + 2 * geometry.kv_heads;
-  auto* qkv = reinterpret_cast<std::uint32_t*>(op.qkv) + std::size_t{row} * heads * head_pairs;
-  const auto* bias = reinterpret_cast<const float2*>(op.bias);
-  const auto* turn = reinterpret_cast<const float2*>(op.rotary) + std::size_t{position} * op.pairs;
+  auto* qkv = reinterpret_cast<uint4*>(op.qkv) + std::size_t{row} * heads * eights;
+  const auto* table = reinterpret_cast<const float2*>(op.rotary) + std::size_t{position} * op.pairs;
   const std::uint32_t block = op.paged.tables[std::size_t{op.paged.sequences[row]} * op.paged.table_stride + position / geometry.block_tokens];
-  std::byte* slots = op.paged.pool + block * geometry.block_bytes();
-  for (std::uint32_t at = threadIdx.x; at < heads * head_pairs; at += blockDim.x) {
-    const std::uint32_t head = at / head_pairs, pair = at % head_pairs;
-    const std::uint32_t both = qkv[at];
-    float a = low_float(both), b = high_float(both);
-    if (bias != nullptr) a += bias[at].x, b += bias[at].y;
-    if (head < op.heads + geometry.kv_heads && pair < op.pairs) {
-      const float2 cs = turn[pair];
-      const float first = a * cs.x - b * cs.y;
-      b = b * cs.x + a * cs.y;
-      a = first;
-    }
+  std::byte* slots = op.paged.pool + block * geometry.block_bytes() + position % geometry.block_tokens * geometry.row_bytes();
+  for (std::uint32_t at = threadIdx.x; at < heads * eights; at += blockDim.x) {
+    const std::uint32_t head = at >> shift, first_pair = (at & (eights - 1)) * 4;
+    const auto* bias = op.bias == nullptr ? nullptr : reinterpret_cast<const float2*>(op.bias) + at * 4;
+    const auto* turn = head < op.heads + geometry.kv_heads && first_pair < op.pairs ? table + first_pair : nullptr;
+    const auto part = [&](std::uint32_t both, int i) { return turned(both, bias == nullptr ? nullptr : bias + i, turn == nullptr ? nullptr : turn + i); };
+    uint4 eight = qkv[at];
+    eight = make_uint4(part(eight.x, 0), part(eight.y, 1), part(eight.z, 2), part(eight.w, 3));
     if (head < op.heads) {
-      qkv[at] = pack(a, b);
+      qkv[at] = eight;
     } else {
       const bool value = head >= op.heads + geometry.kv_heads;
       const std::uint32_t kv_head = head - op.heads - (value ? geometry.kv_heads : 0);
-      const std::size_t offset = geometry.row_offset(kv_head, op.layer, value, position % geometry.block_tokens);
-      reinterpret_cast<std::uint32_t*>(slots + offset)[pair] = pack(a, b);
+      reinterpret_cast<uint4*>(slots + geometry.row_offset(kv_head, op.layer, value, 0))[at & (eights - 1)] = eight;
     }
   }
 }
