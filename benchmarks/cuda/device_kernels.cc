@@ -86,7 +86,8 @@ class KernelBench {
   // Block tables that are shuffled over the whole pool.
   Result<cuda::PagedRows> paged(std::uint32_t sequences, std::uint32_t length, std::uint32_t block_tokens) {
     const KvGeometry geometry{.group = 0, .layers = kLayers, .kv_heads = kKvHeads, .head_dim = kHeadDim, .block_tokens = block_tokens, .dtype = DType::kBF16};
-    std::vector<std::uint32_t> blocks(kPoolBytes / geometry.block_bytes());
+    const auto pool_blocks = static_cast<std::uint32_t>(kPoolBytes / geometry.block_bytes());
+    std::vector<std::uint32_t> blocks(pool_blocks);
     std::iota(blocks.begin(), blocks.end(), 0);
     Random random(1);
     for (std::size_t i = blocks.size(); i > 1; --i) std::swap(blocks[i - 1], blocks[random.below(i)]);
@@ -99,7 +100,7 @@ class KernelBench {
     std::iota(order.begin(), order.end(), 0);
     const auto rows = rig_.upload(order);
     if (!tables || !positions || !rows) return fail(ErrorCode::kResourceExhausted, "no memory for the bench's tables");
-    return cuda::PagedRows{*positions, *rows, *tables, stride, geometry, pool_};
+    return cuda::PagedRows{*positions, *rows, *tables, stride, geometry, pool_, pool_blocks};
   }
 
   Result<void> row_attention(std::uint32_t batch, std::uint32_t length, std::uint32_t block_tokens, bool fixed) {

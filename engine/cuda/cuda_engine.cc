@@ -232,6 +232,7 @@ DeviceEngine::Launch DeviceEngine::put_inputs() {
   batch.paged.table_stride = rows_.stride;
   batch.paged.geometry = info_.geometry;
   batch.paged.pool = pool_.data();
+  batch.paged.pool_blocks = pool_blocks_;
   batch.rows = static_cast<std::uint32_t>(rows_.tokens.size());
   batch.alone = rows_.alone;
   batch.runs = rows_.runs;

@@ -33,7 +33,8 @@ struct PagedRows {
   const std::uint32_t* tables = nullptr;     // [sequences][table_stride] block ids in position order
   std::uint32_t table_stride = 0;
   KvGeometry geometry;                       // dtype kBF16
-  std::byte* pool = nullptr;
+  std::byte* pool = nullptr;                 // aligned to 16 bytes
+  std::uint32_t pool_blocks = 0;
 };
 
 // ---- rows (rows.cu) ------------------------------------------------------------------------------------------------

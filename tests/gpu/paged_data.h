@@ -50,7 +50,7 @@ class PagedData {
     return block(sequence, position / geometry_.block_tokens) * geometry_.block_bytes() + geometry_.row_offset(head, layer, value, position % geometry_.block_tokens);
   }
   cuda::PagedRows rows(const OnDevice<std::uint32_t>& positions, const OnDevice<std::uint32_t>& sequences) const {
-    return {positions.data(), sequences.data(), device_tables_->data(), stride_, geometry_, pool_->data()};
+    return {positions.data(), sequences.data(), device_tables_->data(), stride_, geometry_, pool_->data(), static_cast<std::uint32_t>(bytes_.size() / geometry_.block_bytes())};
   }
 
   // What a query of `sequence` at `position` attends to, in double precision.
