@@ -101,7 +101,7 @@ struct RowMatmul {
   const Bf16* weights = nullptr;  // [outputs][columns]; kGated: [2 outputs][columns]
   std::uint32_t rows = 0, outputs = 0, columns = 0, splits = 1;
   MatmulOut kind = MatmulOut::kBf16;
-  void* out = nullptr;            // [rows][outputs]; outputs a multiple of 16
+  void* out = nullptr;            // [rows][outputs]; outputs a multiple of 16, of 64 with kGated
 };
 void row_matmul(Stream stream, const RowMatmul& op);
 std::uint32_t row_matmul_splits(std::uint32_t outputs, std::uint32_t columns, MatmulOut kind);

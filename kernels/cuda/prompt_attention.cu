@@ -4,9 +4,8 @@
 // query heads of one KV head. One warp has the tensor memory accelerator gather tiles of 128 tokens of K and V from the blocks of the pool, two
 // stages of each; two warpgroups have 64 rows each and compute, each at its own pace, so that one's softmax runs beside the other's
 // products. Inside a warpgroup the values of a tile are multiplied beside the softmax of the next.
-#include <cuda.h>
-
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/tensor_map.cuh"
 #include "kernels/cuda/wgmma.cuh"
 #include "runtime/base/check.h"
 
@@ -36,34 +35,6 @@ __device__ __forceinline__ float power_of_two(float x) {
 struct Barriers {
   std::uint64_t keys_full[2], keys_empty[2], values_full[2], values_empty[2];
 };
-__device__ __forceinline__ void prepare(std::uint64_t* barrier, std::uint32_t arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
-}
-__device__ __forceinline__ void arrive(std::uint64_t* barrier) {
-  asm volatile("{.reg .b64 state; mbarrier.arrive.shared::cta.b64 state, [%0];}" ::"r"(shared_address(barrier)) : "memory");
-}
-__device__ __forceinline__ void arrive_and_expect(std::uint64_t* barrier, std::uint32_t bytes) {
-  asm volatile("{.reg .b64 state; mbarrier.arrive.expect_tx.shared::cta.b64 state, [%0], %1;}" ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
-}
-// Waits for the end of the barrier's phase of that parity.
-__device__ __forceinline__ void wait(std::uint64_t* barrier, std::uint32_t parity) {
-  asm volatile(
-      "{.reg .pred done;\n"
-      "again_%=: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-      "@done bra.uni out_%=;\n"
-      "bra.uni again_%=;\n"
-      "out_%=: }" ::"r"(shared_address(barrier)),
-      "r"(parity)
-      : "memory");
-}
-
-// 16 rows of 64 columns of the pool, which is one matrix of rows of a head, into a panel; counted by the barrier.
-__device__ __forceinline__ void gather_box(const CUtensorMap& map, std::uint32_t to, std::uint32_t column, std::uint32_t row, std::uint64_t* barrier) {
-  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to), "l"(&map), "r"(column), "r"(row),
-               "r"(shared_address(barrier))
-               : "memory");
-}
-
 // A computing warpgroup's 64 rows of queries.
 template <int kDim>
 __device__ __forceinline__ void copy_queries(const PromptAttention& op, const Place& place, std::uint32_t to) {
@@ -194,7 +165,7 @@ __device__ __forceinline__ void gather(const CUtensorMap& map, const PromptAtten
     __syncwarp();
     if (box >= boxes) return;
     const std::uint32_t row = table[token / geometry.block_tokens] * rows_of_block + first_row + plane * geometry.block_tokens + token % geometry.block_tokens;
-    gather_box(map, to + panel * kTokens * 128 + box * kBoxRows * 128, panel * 64, row, full);
+    fetch_box(map, to + panel * kTokens * 128 + box * kBoxRows * 128, panel * 64, row, full);
   };
   for (std::uint32_t i = 0; i <= tiles; ++i) {
     const std::uint32_t stage = i % 2, before = (i + 1) % 2;
@@ -266,7 +237,7 @@ __global__ void __launch_bounds__(kThreads, 1) attend_prompt(const __grid_consta
       prepare(&barriers.keys_full[stage], 1), prepare(&barriers.values_full[stage], 1);
       prepare(&barriers.keys_empty[stage], 2), prepare(&barriers.values_empty[stage], 2);
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    show_barriers();
   }
   wait_for_previous();
   let_next_begin();
@@ -287,31 +258,14 @@ __global__ void __launch_bounds__(kThreads, 1) attend_prompt(const __grid_consta
   }
 }
 
-// The pool as a matrix whose rows are a head's of one token.
-CUtensorMap map_of(const PagedRows& paged, std::size_t pool_rows) {
-  using Encode = decltype(&cuTensorMapEncodeTiled);
-  static const Encode encode = [] {
-    void* function = nullptr;
-    cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
-    require_success(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found), "cuTensorMapEncodeTiled");
-    CHECK(found == cudaDriverEntryPointSuccess, "the driver does not know tensor maps: install one of CUDA 13");
-    return reinterpret_cast<Encode>(function);
-  }();
-  CUtensorMap map;
-  const cuuint64_t size[2] = {paged.geometry.head_dim, pool_rows}, stride[1] = {paged.geometry.row_bytes()};
-  const cuuint32_t box[2] = {64, kBoxRows}, step[2] = {1, 1};
-  const CUresult result = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, paged.pool, size, stride, box, step, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  CHECK(result == CUDA_SUCCESS, "a KV pool that no tensor map describes");
-  return map;
-}
-
 template <int kDim>
 void launch_prompt(Stream stream, const PromptAttention& op) {
   constexpr std::size_t kShared = 5 * kTokens * kDim * 2;
   static const bool allowed = (allow_shared_memory(attend_prompt<kDim>, kShared), true);
   (void)allowed;
-  const CUtensorMap map = map_of(op.paged, std::size_t{op.paged.pool_blocks} * op.paged.geometry.block_bytes() / op.paged.geometry.row_bytes());
+  // The pool is one matrix whose rows are a head's of one token.
+  const std::size_t rows = std::size_t{op.paged.pool_blocks} * op.paged.geometry.block_bytes() / op.paged.geometry.row_bytes();
+  const CUtensorMap map = map_matrix(op.paged.pool, rows, kDim, kBoxRows);
   launch("prompt_attention", attend_prompt<kDim>, dim3(op.tile_count, op.paged.geometry.kv_heads), dim3(kThreads), kShared, stream, 1, map, op);
 }
 

@@ -1,24 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products for few rows: bound by the weights' bytes. The weights are the tensor cores' 16-row operand, the
-// activations' rows the 8-column one, so that 8 rows cost one instruction. A warp has 32 outputs and its block's range of the
-// sum. Weights go from global memory into the very registers the tensor cores read, 256 bytes of each thread under way: within 32 columns the sum
-// may run in any order that both operands share, so lane t of a quad takes columns 8t..8t+7 of a weight row in one load. Activations
-// come through shared memory in chunks of 256 columns. Blocks of a cluster have neighbouring ranges of the sum and add
-// them up through their shared memory, in order.
-#include "kernels/cuda/launch.cuh"
+// Matrix products for few rows: bound by the weights' bytes. The weights are the tensor cores' 64-row operand, the
+// activations' rows the 8 to 64 columns. A block has 128 weight rows and a range of the sum: one warp has the tensor memory
+// accelerator fetch steps of 64 columns of both, some ahead; two warpgroups multiply. Weights do not depend on the kernel before, so their
+// first steps are asked for while that one still runs. Blocks of a cluster have neighbouring ranges of the sum and add them up through
+// their shared memory, in order.
+#include <algorithm>
 
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/tensor_map.cuh"
+#include "kernels/cuda/wgmma.cuh"
 #include "runtime/base/check.h"
 
 namespace baton::cuda {
 namespace {
 
-constexpr std::uint32_t kThreads = 128;
-constexpr std::uint32_t kTile = 128;       // weight rows of a block
-constexpr std::uint32_t kStep = 64;        // columns of a weight load
-constexpr std::uint32_t kChunkSteps = 4;   // of a chunk of activations
-constexpr std::uint32_t kRowBytes = kChunkSteps * kStep * 2 + 64;  // so that 8 lanes' 16-byte reads meet in no bank
-constexpr std::uint32_t kSumStride = kTile + 4;                    // floats
+constexpr std::uint32_t kGroup = 128;               // threads of a warpgroup
+constexpr std::uint32_t kThreads = 2 * kGroup + 32; // the last warp fetches
+constexpr std::uint32_t kTile = 128;                // weight rows of a block
+constexpr std::uint32_t kStep = 64;                 // columns of a fetch
+constexpr std::uint32_t kWeightBytes = kTile * kStep * 2;
+constexpr std::uint32_t kSumStride = kTile + 4;     // floats
 constexpr std::uint32_t kMostRows = 64;
+constexpr std::uint32_t kMostSplits = 8;            // a portable cluster
+
+template <int kEights>
+constexpr std::uint32_t kStageBytes = kWeightBytes + kEights * 8 * kStep * 2;
+// Three blocks fit on a multiprocessor, of which two are of one launch: the next one's can fetch while they end. Measured best of
+// two (deeper stages), three and four.
+constexpr std::uint32_t kBlocks = 3;
+template <int kEights>
+constexpr std::uint32_t kStages = 73 * 1024 / kStageBytes<kEights>;
 
 __device__ __forceinline__ void meet_cluster() {
   asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
@@ -35,61 +46,70 @@ __device__ __forceinline__ void add(float4& sum, float4 more) {
 }
 __device__ __forceinline__ float silu(float x) { return x / (1.0F + __expf(-x)); }
 
-// Four 16-byte pieces of two pairs of weight rows, and the same again 32 columns on.
-struct WeightStep {
-  uint4 piece[4][2];
+template <int kEights>
+struct Barriers {
+  std::uint64_t full[kStages<kEights>], empty[kStages<kEights>];
 };
 
-template <int kEights>
-struct Position {
-  std::uint32_t first_row, begin, end;  // rows of x; steps of the sum
+struct Work {
+  std::uint32_t first_row, begin, steps;        // rows of x; of the sum, in steps
+  std::uint32_t first_weights, second_weights;  // weight rows of the two warpgroups
 };
 
+// One lane.
 template <int kEights>
-__device__ __forceinline__ void copy_chunk(const RowMatmul& op, const Position<kEights>& at, std::uint32_t chunk, unsigned char* to) {
-  constexpr std::uint32_t kPieces = kChunkSteps * kStep / 8;
-  const std::uint32_t first_column = (at.begin + chunk * kChunkSteps) * kStep;
-#pragma unroll
-  for (std::uint32_t i = 0; i < kEights * 8 * kPieces / kThreads; ++i) {
-    const std::uint32_t index = threadIdx.x + i * kThreads;
-    const std::uint32_t row = at.first_row + index / kPieces, column = first_column + index % kPieces * 8;
-    const bool valid = row < op.rows && column < at.end * kStep;
-    const Bf16* from = valid ? op.x + std::size_t{row} * op.columns + column : op.x;
-    copy_async(shared_address(to + index / kPieces * kRowBytes + index % kPieces * 16), from, valid);
+__device__ __forceinline__ void fetch(const CUtensorMap& weights, const CUtensorMap& x, const Work& work, Barriers<kEights>& barriers, std::uint32_t stages) {
+  constexpr std::uint32_t kCount = kStages<kEights>;
+  const auto fetch_weights = [&](std::uint32_t step) {
+    const std::uint32_t stage = step % kCount, to = stages + stage * kStageBytes<kEights>, column = (work.begin + step) * kStep;
+    arrive_and_expect(&barriers.full[stage], kStageBytes<kEights>);
+    fetch_box(weights, to, column, work.first_weights, &barriers.full[stage]);
+    fetch_box(weights, to + kWeightBytes / 2, column, work.second_weights, &barriers.full[stage]);
+  };
+  const auto fetch_rows = [&](std::uint32_t step) {
+    const std::uint32_t stage = step % kCount;
+    fetch_box(x, stages + stage * kStageBytes<kEights> + kWeightBytes, (work.begin + step) * kStep, work.first_row, &barriers.full[stage]);
+  };
+  const std::uint32_t ahead = min(work.steps, kCount);
+  for (std::uint32_t step = 0; step < ahead; ++step) fetch_weights(step);
+  wait_for_previous();
+  for (std::uint32_t step = 0; step < ahead; ++step) fetch_rows(step);
+  for (std::uint32_t step = ahead; step < work.steps; ++step) {
+    wait(&barriers.empty[step % kCount], (step / kCount - 1) & 1);
+    fetch_weights(step);
+    fetch_rows(step);
   }
 }
 
+// A warpgroup's 64 weight rows with all rows of x.
 template <int kEights>
-__device__ __forceinline__ void multiply_step(float (&sums)[2][kEights][4], const WeightStep& w, const unsigned char* x) {
+__device__ __forceinline__ void multiply(float (&sums)[kEights * 4], const Work& work, Barriers<kEights>& barriers, std::uint32_t stages) {
+  constexpr std::uint32_t kCount = kStages<kEights>;
+  const std::uint32_t group = threadIdx.x / kGroup;
+  const bool speaks = threadIdx.x % kGroup == 0;
+  for (std::uint32_t step = 0; step < work.steps; ++step) {
+    const std::uint32_t stage = step % kCount, at = stages + stage * kStageBytes<kEights>;
+    wait(&barriers.full[stage], (step / kCount) & 1);
+    begin_multiply();
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-#pragma unroll
-    for (int j = 0; j < kEights; ++j) {
-      const uint4 b = *reinterpret_cast<const uint4*>(x + j * 8 * kRowBytes + half * 64);
-#pragma unroll
-      for (int tile = 0; tile < 2; ++tile) {
-        const uint4 &low = w.piece[2 * tile][half], &high = w.piece[2 * tile + 1][half];
-        mma(sums[tile][j], low.x, high.x, low.y, high.y, b.x, b.y);
-        mma(sums[tile][j], low.z, high.z, low.w, high.w, b.z, b.w);
-      }
-    }
+    for (int k = 0; k < 4; ++k) multiply_shared(sums, along_rows(at + group * (kWeightBytes / 2) + k * 32), along_rows(at + kWeightBytes + k * 32), 1);
+    commit_multiply();
+    wait_multiply<1>();
+    if (speaks && step != 0) arrive(&barriers.empty[(step - 1) % kCount]);
   }
+  wait_multiply<0>();
 }
 
 template <int kEights>
-__device__ __forceinline__ void store_sums(const float (&sums)[2][kEights][4], float* shared, bool gated) {
-  const std::uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
+__device__ __forceinline__ void store_sums(const float (&sums)[kEights * 4], float* shared) {
+  const std::uint32_t lane = threadIdx.x % 32, column = threadIdx.x / 32 * 16 + lane / 4, t = lane % 4;
 #pragma unroll
-  for (int tile = 0; tile < 2; ++tile) {
-    const std::uint32_t column = (gated ? tile * 64 + warp * 16 : warp * 32 + tile * 16) + g;
-#pragma unroll
-    for (int j = 0; j < kEights; ++j) {
-      float* to = shared + (j * 8 + 2 * t) * kSumStride + column;
-      to[0] = sums[tile][j][0];
-      to[kSumStride] = sums[tile][j][1];
-      to[8] = sums[tile][j][2];
-      to[kSumStride + 8] = sums[tile][j][3];
-    }
+  for (int j = 0; j < kEights; ++j) {
+    float* to = shared + (j * 8 + 2 * t) * kSumStride + column;
+    to[0] = sums[4 * j];
+    to[kSumStride] = sums[4 * j + 1];
+    to[8] = sums[4 * j + 2];
+    to[kSumStride + 8] = sums[4 * j + 3];
   }
 }
 
@@ -107,10 +127,10 @@ __device__ __forceinline__ void write_out(const RowMatmul& op, std::size_t index
 // Every block of the cluster adds up its share of the tile's outputs over all of them.
 template <int kEights, bool kGated>
 __device__ __forceinline__ void add_up(const RowMatmul& op, std::uint32_t first_row, const float* shared) {
-  constexpr std::uint32_t kOutputs = kGated ? kTile / 2 : kTile;
-  const std::uint32_t quads = kOutputs / op.splits / 4;
+  constexpr std::uint32_t kOutputs = kGated ? kTile / 2 : kTile, kQuads = kOutputs / 4;
+  const std::uint32_t begin = kQuads * blockIdx.x / op.splits, quads = kQuads * (blockIdx.x + 1) / op.splits - begin;
   for (std::uint32_t index = threadIdx.x; index < kEights * 8 * quads; index += kThreads) {
-    const std::uint32_t row = index / quads, column = blockIdx.x * quads * 4 + index % quads * 4;
+    const std::uint32_t row = index / quads, column = (begin + index % quads) * 4;
     const std::uint32_t output = blockIdx.y * kOutputs + column;
     if (first_row + row >= op.rows || output >= op.outputs) continue;
     const std::uint32_t address = shared_address(shared + row * kSumStride + column);
@@ -124,71 +144,44 @@ __device__ __forceinline__ void add_up(const RowMatmul& op, std::uint32_t first_
 }
 
 template <int kEights, bool kGated>
-__global__ void __launch_bounds__(kThreads, 3) multiply_rows(RowMatmul op) {
-  extern __shared__ __align__(128) unsigned char shared[];
-  constexpr std::uint32_t kChunkBytes = kEights * 8 * kRowBytes;
-  const std::uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
-  const std::uint32_t steps = op.columns / kStep;
-  const Position<kEights> at{blockIdx.z * kMostRows, steps * blockIdx.x / op.splits, steps * (blockIdx.x + 1) / op.splits};
-  const unsigned char* rows[4];
-#pragma unroll
-  for (std::uint32_t i = 0; i < 4; ++i) {
-    const std::uint32_t output = kGated ? blockIdx.y * 64 + warp * 16 + i % 2 * 8 + g : blockIdx.y * kTile + warp * 32 + i * 8 + g;
-    const std::size_t row = (kGated ? i / 2 * op.outputs : 0) + min(output, op.outputs - 1);
-    rows[i] = reinterpret_cast<const unsigned char*>(op.weights + row * op.columns) + t * 16;
+__global__ void __launch_bounds__(kThreads, kBlocks) multiply_rows(const __grid_constant__ CUtensorMap weights, const __grid_constant__ CUtensorMap x, RowMatmul op) {
+  extern __shared__ __align__(1024) unsigned char shared[];
+  __shared__ Barriers<kEights> barriers;
+  if (threadIdx.x == 0) {
+    for (std::uint32_t stage = 0; stage < kStages<kEights>; ++stage) prepare(&barriers.full[stage], 1), prepare(&barriers.empty[stage], 2);
+    show_barriers();
   }
-  const auto load = [&](WeightStep& w, std::uint32_t step) {
-    if (step >= at.end) {
-      w = {};
-      return;
-    }
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-#pragma unroll
-      for (int half = 0; half < 2; ++half) w.piece[i][half] = load_streaming(rows[i] + std::size_t{step} * kStep * 2 + half * 64);
-  };
+  __syncthreads();
   let_next_begin();
-  WeightStep even, odd;
-  load(even, at.begin);
-  load(odd, at.begin + 1);
-  wait_for_previous();
-
-  float sums[2][kEights][4] = {};
-  const std::uint32_t chunks = (at.end - at.begin + kChunkSteps - 1) / kChunkSteps;
-  copy_chunk<kEights>(op, at, 0, shared);
-  commit_copies();
-  for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
-    if (chunk + 1 < chunks) copy_chunk<kEights>(op, at, chunk + 1, shared + (chunk + 1) % 2 * kChunkBytes);
-    commit_copies();
-    wait_copies<1>();
-    __syncthreads();
-    const unsigned char* x = shared + chunk % 2 * kChunkBytes + g * kRowBytes + t * 16;
-    const std::uint32_t step = at.begin + chunk * kChunkSteps;
-#pragma unroll
-    for (std::uint32_t pair = 0; pair < kChunkSteps; pair += 2) {
-      multiply_step<kEights>(sums, even, x + pair * kStep * 2);
-      load(even, step + pair + 2);
-      multiply_step<kEights>(sums, odd, x + (pair + 1) * kStep * 2);
-      load(odd, step + pair + 3);
-    }
-    __syncthreads();
-  }
+  const std::uint32_t steps = op.columns / kStep, begin = steps * blockIdx.x / op.splits;
+  const std::uint32_t tile = blockIdx.y * (kGated ? kTile / 2 : kTile);
+  const Work work{blockIdx.z * kMostRows, begin, steps * (blockIdx.x + 1) / op.splits - begin, tile, kGated ? op.outputs + tile : tile + kTile / 2};
+  const std::uint32_t stages = shared_address(shared);
   auto* added = reinterpret_cast<float*>(shared);
-  store_sums<kEights>(sums, added, kGated);
+  float sums[kEights * 4] = {};
+  if (threadIdx.x >= 2 * kGroup) {
+    if (threadIdx.x == 2 * kGroup) fetch<kEights>(weights, x, work, barriers, stages);
+  } else {
+    multiply<kEights>(sums, work, barriers, stages);
+  }
+  wait_for_previous();  // what add_up() reads and writes is of kernels before
+  __syncthreads();      // the stages are no longer read
+  if (threadIdx.x < 2 * kGroup) store_sums<kEights>(sums, added);
   meet_cluster();
-  add_up<kEights, kGated>(op, at.first_row, added);
+  add_up<kEights, kGated>(op, work.first_row, added);
   if (op.splits > 1) meet_cluster();  // nobody leaves while others read its memory
 }
 
 template <int kEights, bool kGated>
 void launch_rows(Stream stream, const RowMatmul& op) {
-  constexpr std::size_t kShared = 2 * kEights * 8 * kRowBytes;
+  constexpr std::size_t kShared = kStages<kEights> * kStageBytes<kEights>;
   static_assert(kShared >= kEights * 8 * kSumStride * sizeof(float));
   static const bool allowed = (allow_shared_memory(multiply_rows<kEights, kGated>, kShared), true);
   (void)allowed;
   const std::uint32_t tile = kGated ? kTile / 2 : kTile;
   const dim3 grid(op.splits, (op.outputs + tile - 1) / tile, (op.rows + kMostRows - 1) / kMostRows);
-  launch("row_matmul", multiply_rows<kEights, kGated>, grid, dim3(kThreads), kShared, stream, op.splits, op);
+  const CUtensorMap weights = map_matrix(op.weights, std::size_t{op.outputs} * (kGated ? 2 : 1), op.columns, kTile / 2), x = map_matrix(op.x, op.rows, op.columns, kEights * 8);
+  launch("row_matmul", multiply_rows<kEights, kGated>, grid, dim3(kThreads), kShared, stream, op.splits, weights, x, op);
 }
 
 template <bool kGated>
@@ -202,21 +195,25 @@ void launch_kind(Stream stream, const RowMatmul& op) {
 }  // namespace
 
 void row_matmul(Stream stream, const RowMatmul& op) {
-  CHECK(op.columns % kStep == 0 && op.outputs % 16 == 0, "a matrix whose shape these kernels do not take");
-  CHECK(op.splits == 1 || op.splits == 2 || op.splits == 4 || op.splits == 8);
+  const bool gated = op.kind == MatmulOut::kGated;
+  CHECK(op.columns % kStep == 0 && op.outputs % (gated ? 64 : 16) == 0, "a matrix whose shape these kernels do not take");
+  CHECK(op.splits >= 1 && op.splits <= kMostSplits && op.splits <= op.columns / kStep);
   if (op.rows == 0) return;
-  if (op.kind == MatmulOut::kGated) launch_kind<true>(stream, op);
+  if (gated) launch_kind<true>(stream, op);
   else launch_kind<false>(stream, op);
 }
 
-// Enough blocks to keep every multiprocessor reading, each with at least one chunk of the sum.
+// So that the blocks that run at once all have the same share; a number of the H100 and H200, and no fact of the machine.
 std::uint32_t row_matmul_splits(std::uint32_t outputs, std::uint32_t columns, MatmulOut kind) {
-  constexpr std::uint32_t kEnoughBlocks = 200;
+  constexpr std::uint32_t kBlocksAtOnce = 264, kLeastSteps = 8;
   const std::uint32_t tile = kind == MatmulOut::kGated ? kTile / 2 : kTile;
-  const std::uint32_t tiles = (outputs + tile - 1) / tile;
-  std::uint32_t splits = 1;
-  while (splits < 8 && tiles * splits < kEnoughBlocks && columns / kStep >= 2 * splits * kChunkSteps) splits *= 2;
-  return splits;
+  const std::uint32_t tiles = (outputs + tile - 1) / tile, steps = columns / kStep;
+  std::uint32_t best = 1, least = ~0u;
+  for (std::uint32_t splits = 1; splits <= std::min(kMostSplits, std::max(1u, steps / kLeastSteps)); ++splits) {
+    const std::uint32_t rounds = (tiles * splits + kBlocksAtOnce - 1) / kBlocksAtOnce, cost = rounds * ((steps + splits - 1) / splits);
+    if (cost < least) best = splits, least = cost;
+  }
+  return best;
 }
 
 }  // namespace baton::cuda
