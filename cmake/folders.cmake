@@ -4,7 +4,8 @@
 set(BATON_FOLDERS_SO_FAR "")
 
 function(baton_folder name)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cc)
+  # Relative, so that what the checkout's own path has in it picks nothing.
+  file(GLOB_RECURSE sources RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cc)
   if(NOT sources)
     return()
   endif()
@@ -14,6 +15,7 @@ function(baton_folder name)
   else()
     list(FILTER sources EXCLUDE REGEX "/cuda/|_with_cuda\\.cc$")
   endif()
+  list(TRANSFORM sources PREPEND ${CMAKE_SOURCE_DIR}/)
   add_library(baton_${name} STATIC ${sources} ${ARGN})
   target_include_directories(baton_${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(baton_${name} PUBLIC ${BATON_FOLDERS_SO_FAR} Threads::Threads)

@@ -173,6 +173,8 @@ std::string plan_text(const Topology& topology, const Plan& plan) {
           std::to_string(kv.kv_heads) + " heads of " + std::to_string(kv.head_dim) + ", " + std::string(to_string(kv.dtype)) +
           "), " + std::to_string(plan.blocks_per_worker) + " blocks of " + std::to_string(kv.block_tokens) +
           " tokens per worker; full context is " + std::to_string(plan.context) + " tokens\n\n";
+  if (topology.kv_cache.gpu_memory_utilization != 0)
+    text += "counted with kv_cache.memory; gpu_memory_utilization gives KV what the device has left, which the worker's log tells\n\n";
   rows = {{"POOL", "ROLE", "KV TOKENS", "JOBS OF FULL CONTEXT", "JOBS OF 1K TOKENS"}};
   for (const Plan::Pool& each : plan.pools)
     rows.push_back({each.name, each.role, std::to_string(each.kv_tokens), std::to_string(each.jobs_at_full_context),

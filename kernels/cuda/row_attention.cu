@@ -53,11 +53,11 @@ __device__ std::uint32_t block_sum(std::uint32_t value, std::uint32_t* scratch) 
   return all;
 }
 
-// One block. Pieces of a row are equally long but for the last.
+// One block. Pieces of a row are equally long but for the last. Lets nobody begin early: whoever comes later in the stream may read the plan
+// without waiting.
 __global__ void make_plan(AttentionPlan plan, const std::uint32_t* positions, std::uint32_t rows, std::uint32_t kv_heads, std::uint32_t slots, bool fixed) {
   __shared__ std::uint32_t scratch[32];
   wait_for_previous();
-  let_next_begin();
   const PlanView v = view(plan, kv_heads);
   const auto tiles_of = [&](std::uint32_t row) {
     return row >= rows || positions[row] == kNoPosition ? 0u : (positions[row] + kTokens) / kTokens;
@@ -97,6 +97,18 @@ struct Piece {
   std::uint32_t index, row, kv_head, length;
   std::uint32_t begin, end;  // tiles
 };
+
+__device__ __forceinline__ Piece find_piece(const RowAttention& op, const PlanView& plan, std::uint32_t unit) {
+  Piece piece;
+  piece.index = unit / op.paged.geometry.kv_heads;
+  piece.kv_head = unit % op.paged.geometry.kv_heads;
+  piece.row = plan.piece_row[piece.index];
+  piece.length = op.paged.positions[piece.row] + 1;
+  const std::uint32_t each = plan.tiles[piece.row];
+  piece.begin = (piece.index - plan.first[piece.row]) * each;
+  piece.end = min(piece.begin + each, (piece.length + kTokens - 1) / kTokens);
+  return piece;
+}
 
 template <int kDim>
 struct KeyTile {
@@ -330,20 +342,15 @@ __global__ void __launch_bounds__(kThreads, blocks_at_once(kDim, kEights)) atten
   extern __shared__ __align__(128) unsigned char memory[];
   auto& shared = *reinterpret_cast<Shared<kDim, kEights>*>(memory);
   constexpr std::uint32_t kQueryBytes = kDim * 2 + 64;
-  wait_for_previous();
   let_next_begin();
   const std::uint32_t kv_heads = op.paged.geometry.kv_heads, group = op.heads / kv_heads;
   const PlanView plan = view(op.plan, kv_heads);
   const std::uint32_t units = *plan.count * kv_heads;
+  // The plan and the positions are older than the kernel before: the way to the first piece is gone while that one ends.
+  Piece piece = blockIdx.x < units ? find_piece(op, plan, blockIdx.x) : Piece{};
+  wait_for_previous();
   for (std::uint32_t unit = blockIdx.x; unit < units; unit += gridDim.x) {
-    Piece piece;
-    piece.index = unit / kv_heads;
-    piece.kv_head = unit % kv_heads;
-    piece.row = plan.piece_row[piece.index];
-    piece.length = op.paged.positions[piece.row] + 1;
-    const std::uint32_t each = plan.tiles[piece.row];
-    piece.begin = (piece.index - plan.first[piece.row]) * each;
-    piece.end = min(piece.begin + each, (piece.length + kTokens - 1) / kTokens);
+    if (unit != blockIdx.x) piece = find_piece(op, plan, unit);
     __syncthreads();  // the last unit's queries and sums are no longer read
     for (std::uint32_t i = threadIdx.x; i < kEights * 8 * kDim / 8; i += kThreads) {
       const std::uint32_t head = i / (kDim / 8), at = i % (kDim / 8);
