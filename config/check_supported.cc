@@ -28,21 +28,35 @@ void check_pools(const Topology& topology, const Unsupported& unsupported) {
   }
 }
 
+// KV stays on the device that made it, so there is one worker.
+void check_cuda(const Topology& topology, const Unsupported& unsupported) {
+  const KvCacheSection& kv = topology.kv_cache;
+  unsupported.when(topology.model.oracle.has_value(), "model.path", "the test model on a CUDA device", "devices: auto");
+  unsupported.when(kv.dtype == DtypeOption::kFloat32 || kv.dtype == DtypeOption::kFloat16, "kv_cache.dtype", "this type on a CUDA device", "auto or bfloat16");
+  unsupported.when(kv.block_size < 16, "kv_cache.block_size", "less than 16 on a CUDA device", "16 is usual");
+  unsupported.when(topology.numerics == NumericsOption::kReference, "numerics", "reference on a CUDA device", "invariant or fast");
+  const bool alone = topology.pools.size() == 1 && topology.pools.front().role == PoolRole::kBoth && topology.pools.front().replicas <= 1;
+  unsupported.when(!alone, "pools", "moving KV between CUDA devices", "one pool of role both with replicas: 1");
+}
+
 }  // namespace
 
 void check_supported(const Topology& topology, const ReadContext& context) {
   const Unsupported unsupported(context);
   unsupported.when(topology.model.dtype != DtypeOption::kAuto, "model.dtype", "a conversion", "leave it at auto: as stored");
   unsupported.when(topology.model.quantization != QuantizationOption::kAuto, "model.quantization", "a conversion", "leave it at auto: as stored");
-  unsupported.when(topology.kv_cache.dtype == DtypeOption::kFp8 || topology.kv_cache.dtype == DtypeOption::kBfloat16, "kv_cache.dtype",
+  const bool cuda = uses_cuda(topology);
+  unsupported.when(topology.kv_cache.dtype == DtypeOption::kFp8 || (topology.kv_cache.dtype == DtypeOption::kBfloat16 && !cuda), "kv_cache.dtype",
                    "this type", "auto, float16 or float32");
   unsupported.when(topology.kv_cache.host_memory != 0, "kv_cache.host_memory", "moving KV to host memory", "leave it at 0");
-  unsupported.when(topology.kv_cache.gpu_memory_utilization != 0.0, "kv_cache.gpu_memory_utilization", "a GPU", "give kv_cache.memory");
+  unsupported.when(topology.kv_cache.gpu_memory_utilization != 0.0 && !cuda, "kv_cache.gpu_memory_utilization", "a share of a CPU's memory",
+                   "give kv_cache.memory, or nodes[].devices: [0]");
   for (std::size_t i = 0; i < topology.nodes.size(); ++i) {
     const std::string path = "nodes[" + std::to_string(i) + "]";
     const NodeSection& node = topology.nodes[i];
-    unsupported.when(node.devices != "auto" && !node.devices.starts_with("cpu:"), path + ".devices", "anything but CPUs", "auto or cpu:2");
+    unsupported.when(node.devices.starts_with("sim:"), path + ".devices", "a simulated device", "auto, cpu:2 or [0]");
   }
+  if (cuda) check_cuda(topology, unsupported);
   check_pools(topology, unsupported);
   unsupported.when(!topology.transport.checksum, "transport.checksum", "unchecked KV", "leave it at true");
   unsupported.when(topology.lifecycle.on_worker_loss == WorkerLossOption::kFail, "lifecycle.on_worker_loss", "fail", "leave it at resume");

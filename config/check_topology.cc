@@ -171,13 +171,14 @@ class Checker {
   void devices() const {
     for (std::size_t i = 0; i < topology_.nodes.size(); ++i) {
       const NodeSection& node = topology_.nodes[i];
-      if (!node.devices.starts_with("cpu:")) continue;
+      const std::vector<std::uint32_t> listed = cuda_devices(node);
+      if (!node.devices.starts_with("cpu:") && listed.empty()) continue;
       std::uint64_t wanted = 0;
       for (const PoolSection& pool : topology_.pools)
         if (&node_of(topology_, pool) == &node) wanted += std::uint64_t{pool.replicas} * pool.tensor_parallel_size * pool.pipeline_parallel_size;
-      const std::uint64_t there = parse_unsigned(std::string_view(node.devices).substr(4)).value_or(0);
+      const std::uint64_t there = listed.empty() ? parse_unsigned(std::string_view(node.devices).substr(4)).value_or(0) : listed.size();
       if (wanted > there)
-        error("nodes[" + std::to_string(i) + "].devices", "the pools want " + std::to_string(wanted) + " devices, node " + node.name + " has " + std::to_string(there), "raise cpu:N, or lower replicas");
+        error("nodes[" + std::to_string(i) + "].devices", "the pools want " + std::to_string(wanted) + " devices, node " + node.name + " has " + std::to_string(there), listed.empty() ? "raise cpu:N, or lower replicas" : "list more of them, or lower replicas");
     }
   }
 
@@ -194,6 +195,7 @@ class Checker {
     std::uint64_t workers = 0;
     for (const PoolSection& pool : topology_.pools)
       if (&node_of(topology_, pool) == &coordinator_node(topology_)) workers += pool.replicas;
+    if (uses_cuda(topology_)) return;  // KV is the device's
     const std::uint64_t each = topology_.kv_cache.memory;
     if (options_.memory == 0 || workers == 0 || each <= options_.memory / workers) return;
     error("kv_cache.memory", std::to_string(workers) + (workers == 1 ? " worker" : " workers") + " with " + format_bytes(each) +

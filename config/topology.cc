@@ -45,6 +45,23 @@ const NodeSection& named_node(const Topology& topology, const std::string& name)
 
 const NodeSection& coordinator_node(const Topology& topology) { return named_node(topology, topology.coordinator.node); }
 
+std::vector<std::uint32_t> cuda_devices(const NodeSection& node) {
+  std::vector<std::uint32_t> devices;
+  if (!node.devices.starts_with('[')) return devices;
+  bool inside = false;
+  for (const char each : node.devices) {
+    const bool digit = each >= '0' && each <= '9';
+    if (digit && !inside) devices.push_back(0);
+    if (digit) devices.back() = devices.back() * 10 + static_cast<std::uint32_t>(each - '0');
+    inside = digit;
+  }
+  return devices;
+}
+
+bool uses_cuda(const Topology& topology) {
+  return std::any_of(topology.pools.begin(), topology.pools.end(), [&](const PoolSection& pool) { return !cuda_devices(node_of(topology, pool)).empty(); });
+}
+
 const NodeSection& node_of(const Topology& topology, const PoolSection& pool) {
   return pool.node.empty() ? coordinator_node(topology) : named_node(topology, pool.node);
 }

@@ -54,7 +54,7 @@ struct KvCacheSection {
   std::uint64_t memory = 512ull << 20;           // bytes per worker
   bool prefix_caching = true;
   std::uint64_t host_memory = 0;                 // bytes; 0: none
-  double gpu_memory_utilization = 0.0;           // share of a device's memory; 0: `memory` counts
+  double gpu_memory_utilization = 0.0;           // share of a CUDA device's memory that a worker may take; 0: `memory` counts
 };
 
 struct CoordinatorSection {
@@ -162,6 +162,10 @@ struct WorkerSlot {
 // Where the coordinator runs, and the launcher with it. A node that the file names wrongly counts as the first.
 const NodeSection& coordinator_node(const Topology& topology);
 const NodeSection& node_of(const Topology& topology, const PoolSection& pool);
+// The CUDA devices that a node lists, in its order; empty: it computes on CPUs.
+std::vector<std::uint32_t> cuda_devices(const NodeSection& node);
+// Whether any worker computes on a CUDA device.
+bool uses_cuda(const Topology& topology);
 // The network interface that the data plane of this pool's workers uses.
 const std::string& interface_of(const Topology& topology, const PoolSection& pool);
 

@@ -17,6 +17,7 @@ enum class Numerics : std::uint8_t {
 
 // Part of every fingerprint. Raise it with any change that may alter one bit of a kernel's result.
 inline constexpr std::uint32_t kCpuKernelVersion = 2;
+inline constexpr std::uint32_t kCudaKernelVersion = 1;
 
 std::string_view to_string(Numerics numerics);
 // "reference", "invariant" or "fast"; the error says what is wrong with any other word.

@@ -5,6 +5,7 @@
 
 #include "benchmarks/engine_bench.h"
 #include "launcher/bench.h"
+#include "launcher/bench_device.h"
 #include "launcher/commands.h"
 #include "launcher/exit_code.h"
 #include "launcher/find_cluster.h"
@@ -96,6 +97,15 @@ int run_bench_engine(const BenchEngineOptions& options) {
       return kBadUsage;
     }
     bench.numerics.push_back(*numerics);
+  }
+  if (const auto device = cuda_device_of(options.device)) {
+    DeviceBenchOptions on_device{.device = *device, .rounds = options.rounds};
+    if (!options.numerics.empty()) on_device.numerics = bench.numerics;
+    return run_device_bench("bench engine", bench_device_engine, on_device, options.json);
+  }
+  if (options.device != "cpu") {
+    complain("bench engine", {ErrorCode::kInvalidArgument, "there is no --device " + options.device + "; use cpu or cuda:0"});
+    return kBadUsage;
   }
   const auto model = bench_model(options.model);
   if (!model) return complain("bench engine", model.error());

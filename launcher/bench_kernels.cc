@@ -7,6 +7,7 @@
 #include "benchmarks/kernels_bench.h"
 #include "benchmarks/limits.h"
 #include "launcher/bench.h"
+#include "launcher/bench_device.h"
 #include "launcher/commands.h"
 #include "launcher/exit_code.h"
 #include "launcher/find_cluster.h"
@@ -58,7 +59,8 @@ void print_json(const std::vector<KernelsBenchRow>& rows, const KernelsBenchOpti
 }  // namespace
 
 int run_bench_kernels(const BenchKernelsOptions& options) {
-  if (options.device != "cpu") return bad_usage({ErrorCode::kInvalidArgument, "--device " + options.device + " is not supported yet; use cpu"});
+  if (const auto device = cuda_device_of(options.device)) return run_device_bench("bench kernels", bench_device_kernels, {.device = *device, .rounds = options.rounds}, options.json);
+  if (options.device != "cpu") return bad_usage({ErrorCode::kInvalidArgument, "there is no --device " + options.device + "; use cpu or cuda:0"});
   KernelsBenchOptions bench;
   bench.threads = options.threads;
   bench.rounds = options.rounds;

@@ -43,10 +43,11 @@ void add_bench_commands(CLI::App& app, ChosenCommand& chosen) {
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine, beside its own limits");
   bench->require_subcommand(1);
   bench->footer("baton bench COMMAND --help shows examples.");
-  const auto [engine, bench_engine_options] = add_command(*bench, chosen, "engine", "Prefill and decode tokens per second of the CPU engine, beside llama.cpp and the machine's limits",
+  const auto [engine, bench_engine_options] = add_command(*bench, chosen, "engine", "Prefill and decode tokens per second of the engine, beside llama.cpp and the machine's limits",
                          "Examples:\n  baton bench engine --threads 1,2\n  baton bench engine --numerics invariant,fast --rounds 9 --neighbour --json\n"
                          "tools/get_llama_cpp.sh builds the peer; without it only limits stand beside our figures. docs/benchmarks.md explains each.", run_bench_engine);
   auto& e = bench_engine_options;
+  engine->add_option("--device", e.device, "cpu, or cuda:0: then the shape of Llama-3.1-8B with random weights")->capture_default_str()->type_name("NAME");
   engine->add_option("--model", e.model, kBenchModelHelp)->type_name("PATH");
   engine->add_option("--threads", e.threads, "Kernel threads, one run each; default 1,2")->type_name("N,…")->delimiter(',')->check(CLI::Range(1u, 256u));
   engine->add_option("--numerics", e.numerics, "invariant, fast or reference, all in the same rounds; default invariant")->type_name("WORD,…")->delimiter(',');
@@ -54,10 +55,10 @@ void add_bench_commands(CLI::App& app, ChosenCommand& chosen) {
   engine->add_option("--rounds", e.rounds, "Rounds of limit, ours, peer")->capture_default_str()->type_name("N")->check(CLI::Range(1u, 1000u));
   engine->add_flag("--neighbour", e.neighbour, "Measure each row again beside a busy process on one core");
   add_json(engine, e.json);
-  const auto [kernels, bench_kernels_options] = add_command(*bench, chosen, "kernels", "Single ops of the CPU engine at a model's shapes, beside the machine's limits",
+  const auto [kernels, bench_kernels_options] = add_command(*bench, chosen, "kernels", "Single ops of the engine at a model's shapes, beside the machine's limits",
                           "Examples:\n  baton bench kernels --threads 2\n  baton bench kernels --shape 4096x4096:Q4_0 --shape 14336x4096:Q8_0 --json", run_bench_kernels);
   auto& k = bench_kernels_options;
-  kernels->add_option("--device", k.device, "cpu")->capture_default_str()->type_name("NAME");
+  kernels->add_option("--device", k.device, "cpu, or cuda:0: then at the shape of Llama-3.1-8B")->capture_default_str()->type_name("NAME");
   kernels->add_option("--model", k.model, kBenchModelHelp)->type_name("PATH");
   kernels->add_option("--shape", k.shapes, "A matrix instead of the model's (repeatable); type Q4_1 unless given")->type_name("ROWSxCOLUMNS[:TYPE]");
   kernels->add_option("--peer", k.peer, "Folder with ggml-matmul; default: where tools/get_llama_cpp.sh puts it")->type_name("DIR");

@@ -225,6 +225,7 @@ struct VersionOptions {
 int run_version(const VersionOptions& options);
 
 struct BenchEngineOptions {
+  std::string device = "cpu";          // or "cuda:0": then only numerics, rounds and json count
   std::string model;                   // empty: the one that `baton model fetch smollm2` gets
   std::vector<std::string> numerics;   // empty: invariant
   std::vector<std::uint32_t> threads;  // empty: 1 and 2
@@ -236,7 +237,7 @@ struct BenchEngineOptions {
 int run_bench_engine(const BenchEngineOptions& options);
 
 struct BenchKernelsOptions {
-  std::string device = "cpu";
+  std::string device = "cpu";       // or "cuda:0": then only rounds and json count
   std::string model;                // empty: as above, unless shapes are given
   std::vector<std::string> shapes;  // "4096x1024:Q8_0"
   std::string peer;                 // folder of ggml-matmul; empty: where tools/get_llama_cpp.sh puts it, if it is there

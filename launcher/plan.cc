@@ -46,7 +46,7 @@ Result<ModelNeeds> needs_of_model(const Topology& topology) {
   if (!info) return tl::unexpected<Error>(info.error());
   const bool wide = topology.kv_cache.dtype == DtypeOption::kFloat32 ||
                     (topology.kv_cache.dtype == DtypeOption::kAuto && topology.numerics == NumericsOption::kReference);
-  needs.geometry = {0, info->layers, info->kv_heads, info->head_dim, block, wide ? DType::kF32 : DType::kF16};
+  needs.geometry = {0, info->layers, info->kv_heads, info->head_dim, block, uses_cuda(topology) ? DType::kBF16 : wide ? DType::kF32 : DType::kF16};
   needs.context = wanted != 0 ? wanted : info->context_length;
   needs.facts = inspect_model(**file);
   needs.weight_bytes = needs.facts.weight_bytes;
@@ -71,13 +71,15 @@ void plan_processes(const Topology& topology, const MachineFacts& machine, const
       {"coordinator", topology.coordinator.node.empty() ? node : topology.coordinator.node, "-", "-", 0, std::nullopt, 0, 0});
   for (const WorkerSlot& slot : worker_slots(topology)) {
     const PoolSection& pool = topology.pools[slot.pool];
+    const std::vector<std::uint32_t> devices = cuda_devices(node_of(topology, pool));
+    const std::string device = devices.empty() ? "cpu" : "cuda " + std::to_string(devices[std::min<std::size_t>(slot.replica, devices.size() - 1)]);
     PlannedProcess process{
-        slot.name, node, std::string(to_string(pool.role)), "cpu", worker_threads(topology, pool, machine.cores), std::nullopt,
+        slot.name, node, std::string(to_string(pool.role)), device, worker_threads(topology, pool, machine.cores), std::nullopt,
         0,         0};
     if (pool.pin_threads) process.first_core = first_core(topology, slot, machine.cores);
     process.kv_bytes = std::uint64_t{plan.blocks_per_worker} * plan.geometry.block_bytes();
     process.workspace_bytes = workspace_of(pool, needs.facts, process.threads);
-    plan.total_bytes += process.kv_bytes + process.workspace_bytes;
+    if (devices.empty()) plan.total_bytes += process.kv_bytes + process.workspace_bytes;  // of this machine's own memory
     plan.processes.push_back(std::move(process));
   }
 }
@@ -171,6 +173,8 @@ std::string plan_text(const Topology& topology, const Plan& plan) {
           std::to_string(kv.kv_heads) + " heads of " + std::to_string(kv.head_dim) + ", " + std::string(to_string(kv.dtype)) +
           "), " + std::to_string(plan.blocks_per_worker) + " blocks of " + std::to_string(kv.block_tokens) +
           " tokens per worker; full context is " + std::to_string(plan.context) + " tokens\n\n";
+  if (topology.kv_cache.gpu_memory_utilization != 0)
+    text += "counted with kv_cache.memory; gpu_memory_utilization gives KV what the device has left, which the worker's log tells\n\n";
   rows = {{"POOL", "ROLE", "KV TOKENS", "JOBS OF FULL CONTEXT", "JOBS OF 1K TOKENS"}};
   for (const Plan::Pool& each : plan.pools)
     rows.push_back({each.name, each.role, std::to_string(each.kv_tokens), std::to_string(each.jobs_at_full_context),

@@ -30,7 +30,7 @@ struct PlannedProcess {
   std::string name;  // "coordinator", "decode-0"
   std::string node;
   std::string role;                         // "-" for the coordinator
-  std::string device;                       // "cpu"; "-"
+  std::string device;                       // "cpu", "cuda 0"; "-"
   std::uint32_t threads = 0;                // of kernels
   std::optional<std::uint32_t> first_core;  // set if its threads have cores of their own
   std::uint64_t kv_bytes = 0;

@@ -19,6 +19,7 @@
 #include "config/memory.h"
 #include "config/units.h"
 #include "engine/cpu_engine.h"
+#include "engine/cuda_engine.h"
 #include "engine/engine_thread.h"
 #include "engine/oracle_engine.h"
 #include "kvstore/digest.h"
@@ -59,12 +60,13 @@ CoordinatorOptions coordinator_options(const Topology& topology) {
 // An engine and the memory its KV lives in. The plane allocates the pool; the engine is told the geometry first.
 struct WorkerParts {
   std::unique_ptr<CpuEngine> cpu;
+  std::unique_ptr<CudaEngine> device;  // has its own pool
   std::unique_ptr<Engine> oracle;
   std::unique_ptr<DataPlane> plane;
   std::span<std::byte> pool;  // the plane's
   EngineInfo info;
   std::uint32_t blocks = 0;
-  Engine& engine() { return cpu ? static_cast<Engine&>(*cpu) : *oracle; }
+  Engine& engine() { return cpu ? static_cast<Engine&>(*cpu) : device ? *device : *oracle; }
 };
 
 // Whether this process may run on each of the machine's cores: where it may not, their numbers are others' to give.
@@ -77,6 +79,33 @@ bool has_all_cores(std::uint32_t cores) {
   return true;
 }
 
+std::string served_name(const Topology& topology) { return topology.model.served_model_name.empty() ? std::string() : topology.model.served_model_name.front(); }
+
+Result<void> load_cuda_engine(const Topology& topology, const WorkerSlot& slot, const std::string& path, WorkerParts& parts) {
+  const PoolSection& pool = topology.pools[slot.pool];
+  const std::vector<std::uint32_t> devices = cuda_devices(node_of(topology, pool));
+  if (slot.replica >= devices.size())
+    return fail(ErrorCode::kInvalidArgument, "no CUDA device is left for " + slot.name + ": node " + node_of(topology, pool).name + " lists " + std::to_string(devices.size()));
+  CudaEngineOptions options;
+  options.device = devices[slot.replica];
+  options.model_path = path;
+  options.model_name = served_name(topology);
+  options.numerics = topology.numerics == NumericsOption::kInvariant ? Numerics::kInvariant : Numerics::kFast;
+  options.block_tokens = topology.kv_cache.block_size;
+  options.max_model_len = topology.model.max_model_len;
+  if (topology.kv_cache.gpu_memory_utilization != 0) options.utilization = topology.kv_cache.gpu_memory_utilization;
+  else options.kv_bytes = topology.kv_cache.memory;
+  options.max_batched_tokens = pool.limits.max_num_batched_tokens;
+  options.max_sequences = pool.limits.max_num_seqs;
+  options.threads = worker_threads(topology, pool, std::max(std::thread::hardware_concurrency(), 1u));
+  auto engine = make_cuda_engine(options);
+  if (!engine) return tl::unexpected(engine.error());
+  parts.device = std::move(*engine);
+  parts.info = parts.device->info();
+  log_info("worker", "memory of the device", {{"plan", parts.device->plan()}});
+  return {};
+}
+
 Result<void> load_engine(const Topology& topology, const WorkerSlot& slot, int weights_file, LoadProgress& progress, WorkerParts& parts) {
   if (topology.model.oracle) {
     parts.info = oracle_info(oracle_options(topology));
@@ -84,9 +113,10 @@ Result<void> load_engine(const Topology& topology, const WorkerSlot& slot, int w
   }
   const auto path = resolve_model_path(topology.model.path);
   if (!path) return tl::unexpected(path.error());
+  if (!cuda_devices(node_of(topology, topology.pools[slot.pool])).empty()) return load_cuda_engine(topology, slot, *path, parts);
   CpuEngineOptions options;
   options.model_path = *path;
-  options.model_name = topology.model.served_model_name.empty() ? std::string() : topology.model.served_model_name.front();
+  options.model_name = served_name(topology);
   options.numerics = topology.numerics == NumericsOption::kReference ? Numerics::kReference
                      : topology.numerics == NumericsOption::kFast    ? Numerics::kFast
                                                                      : Numerics::kInvariant;
@@ -142,6 +172,11 @@ Result<void> make_lone_plane(std::uint64_t bytes, DataPlaneSink sink, WorkerPart
 }
 
 Result<void> make_pool(const Topology& topology, const PoolSection& pool, const PeerKey& self, DataPlaneSink sink, WorkerParts& parts) {
+  if (parts.device) {
+    constexpr std::uint64_t kNothing = 4096;  // a plane has a pool, and nobody reads this one: KV does not leave the device
+    parts.blocks = parts.device->pool_blocks();
+    return make_lone_plane(kNothing, std::move(sink), parts);
+  }
   const KvGeometry geometry = parts.info.geometry;
   const std::uint64_t fit = topology.kv_cache.memory / geometry.block_bytes();
   parts.blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(fit, 1u << 24));

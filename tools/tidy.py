@@ -24,6 +24,7 @@ RUNTIME_PARTS = {"base": {"base"}, "actor": {"base", "actor", "link"}, "link": {
 
 # Library -> (its headers, the only files that may include them).
 THIRD_PARTY = {
+    "CUDA": (r"cuda[_a-zA-Z0-9]*\.h|cublas.*\.h", ["kernels/cuda/*"]),
     "zmq": (r"zmq(_addon)?\.h(pp)?|zmq/.*", ["runtime/link/zmq_*.cc", "benchmarks/zmq_peer.cc"]),
     "boost/asio": (r"boost/asio.*", ["runtime/actor/real_loop.cc", "server/*"]),
     "boost/beast": (r"boost/beast.*", ["server/*"]),
