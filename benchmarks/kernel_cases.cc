@@ -218,15 +218,16 @@ std::vector<KernelCase> attention_cases(const AttentionShape& shape) {
   return cases;
 }
 
-std::vector<KernelCase> digest_cases(const KvGeometry& geometry) {
+std::vector<KernelCase> digest_cases(const KvGeometry& geometry, std::size_t cold_bytes) {
   std::vector<KernelCase> cases;
-  for (const std::size_t size : {std::size_t{1} << 19, std::size_t{64} << 20}) {
+  for (const bool cold : {false, true}) {
+    const std::size_t size = cold ? cold_bytes / 4 : std::size_t{1} << 19;
     const auto blocks = static_cast<std::uint32_t>(std::max<std::size_t>(size / geometry.block_bytes(), 1));
     KernelCase made;
     made.op = "kv_digest";
     made.shape = std::to_string(blocks) + " blocks of " + std::to_string(geometry.block_bytes() >> 10) + " KiB, rows of " + std::to_string(geometry.row_bytes()) + " B";
     made.tokens = blocks * geometry.block_tokens;
-    made.weights = size > kColdBytes / 8 ? "cold" : "warm";
+    made.weights = cold ? "cold" : "warm";
     made.bytes = static_cast<double>(blocks * geometry.block_bytes());
     struct Pool {
       std::vector<std::byte> bytes;

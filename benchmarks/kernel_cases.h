@@ -51,7 +51,7 @@ std::vector<KernelCase> matmul_cases(const MatrixShape& shape, const std::vector
 std::vector<KernelCase> row_cases(std::uint32_t width, std::uint32_t feed_forward, std::uint32_t tokens);
 // One token behind a full context, and a whole prompt.
 std::vector<KernelCase> attention_cases(const AttentionShape& shape);
-// The digests of blocks (kvstore/digest.h): as many as fit a cache, and 64 MiB of them.
-std::vector<KernelCase> digest_cases(const KvGeometry& geometry);
+// The digests of blocks (kvstore/digest.h): as many as fit a cache, and a quarter of cold_bytes.
+std::vector<KernelCase> digest_cases(const KvGeometry& geometry, std::size_t cold_bytes);
 
 }  // namespace baton

@@ -39,7 +39,7 @@ Result<std::vector<KernelCase>> model_cases(const std::string& path, const std::
   const std::uint32_t kv_heads = number("attention.head_count_kv");
   for (KernelCase& each : attention_cases({heads, kv_heads == 0 ? heads : kv_heads, width / heads})) cases.push_back(std::move(each));
   const KvGeometry geometry{0, layers, kv_heads == 0 ? heads : kv_heads, width / heads, 16, DType::kF16};
-  for (KernelCase& each : digest_cases(geometry)) cases.push_back(std::move(each));
+  for (KernelCase& each : digest_cases(geometry, cold_bytes)) cases.push_back(std::move(each));
   return cases;
 }
 

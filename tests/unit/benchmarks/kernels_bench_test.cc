@@ -45,7 +45,7 @@ TEST(KernelsBench, FindsAModelsShapes) {
     if (row.op == "matmul" && (shapes.empty() || shapes.back() != row.shape)) shapes.push_back(row.shape);
     EXPECT_GT(row.of_limit.median, 0) << row.op;
   }
-  EXPECT_EQ(ops, (std::vector<std::string>{"matmul", "quantize_block", "rms_norm", "silu_multiply", "attention, decode", "attention, prefill"}));
+  EXPECT_EQ(ops, (std::vector<std::string>{"matmul", "quantize_block", "rms_norm", "silu_multiply", "attention, decode", "attention, prefill", "kv_digest"}));
   EXPECT_EQ(shapes, (std::vector<std::string>{"96x64 Q4_1", "64x64 Q4_1", "32x64 Q4_1", "64x96 Q4_1"}));
 }
 
