@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether this build's sanitizers make the real model too slow: such tests run in the release preset.
+// Whether this build's sanitizers make the real model, or long runs, too slow: such tests run in the release preset, or do more there.
 #pragma once
 
 namespace baton::test {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "tests/support/sim_crowd.h"
+#include "tests/support/slow_build.h"
 #include "tests/support/verdict.h"
 
 namespace baton {
@@ -17,6 +18,7 @@ using std::chrono::seconds;
 constexpr Duration kBefore = seconds(4), kSpike = seconds(6), kAfter = seconds(20);
 constexpr Duration kUsual = milliseconds(200);  // nobody waits longer in quiet times
 constexpr std::uint32_t kCapacity = 150, kFactor = 5;
+constexpr std::uint64_t kSeeds = test::kSlowBuild ? 1 : 3;
 
 SimClusterOptions cluster_options() {
   SimClusterOptions options;
@@ -98,7 +100,7 @@ void report(const char* name, const Outcome& outcome) {
 TEST(OverloadSim, WithALimitOnThePredictedTtftASpikeIsOverSoonAfterItsEnd) {
   SimClusterOptions options = cluster_options();
   options.coordinator.ttft_limit = seconds(1);
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const Outcome outcome = run(seed, options, spike());
     report("with max_predicted_ttft 1s", outcome);
     EXPECT_GT(outcome.jobs, 5000u);
@@ -121,7 +123,7 @@ TEST(OverloadSim, WhereDecodeIsWhatIsShortTheLimitHoldsToo) {
   SimCrowdOptions asked = spike();
   asked.tokens = 100;  // some 80 jobs a second
   asked.phases = {{kBefore, 40}, {kSpike, 400}, {kAfter, 40}};
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const Outcome outcome = run(seed, options, asked);
     report("of decode, with max_predicted_ttft 1s", outcome);
     EXPECT_GT(outcome.refused, 700u);
@@ -145,7 +147,7 @@ TEST(OverloadSim, WithoutOneTheQueueOutlivesTheSpikeManyTimes) {
 TEST(OverloadSim, JobsThatCannotKeepTheirTimeLimitCostNoPrefill) {
   SimCrowdOptions asked = spike();
   asked.time_limit_ns = 2'000'000'000;
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const Outcome outcome = run(seed, cluster_options(), asked);
     report("with time limits of 2s", outcome);
     EXPECT_EQ(outcome.finished + outcome.refused + outcome.expired, outcome.jobs);

@@ -282,7 +282,7 @@ TEST_P(DataPlaneConformance, ClosingAnIdleTransferClosesItOnce) {
 }
 
 TEST_P(DataPlaneConformance, AfterTransferClosedNoByteChanges) {
-  start({.pool_bytes = 64 << 20});
+  start({.pool_bytes = 32 << 20});
   constexpr std::uint64_t kBig = 2 << 20;
   for (std::uint64_t round = 0; round < 12; ++round) {
     const TransferId id = transfer_id(round);
